@@ -1,0 +1,60 @@
+"""flux invoke: one function, run here and now, and recorded like any request."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux.commands.options import answer_options
+from flux.config import Project
+from flux.errors import InvalidInput, UsageError
+from flux.presenters.style import Style
+
+
+@click.command
+@click.argument("name")
+@click.option("--data", metavar="JSON|@FILE|-", help="Arguments by name, as a JSON object; - reads stdin.")
+@answer_options
+@click.pass_obj
+def invoke(project: Project, name: str, data: str | None, style: Style) -> None:
+    """Run one function here, and print what it returns.
+
+    It runs in this process, with the project's database, and leaves a record of kind invoke. A failure exits with 1.
+    """
+    from flux.engine.installer import install
+    from flux.engine.server import database
+    from flux.gateway.once import run_once
+    from flux.presenters.invoked import present_reply
+
+    given = arguments(data)
+    with database(project) as url:
+        install(url, project)
+        try:
+            reply = run_once(project, url, name, given)
+        except InvalidInput as error:
+            fields = [f"  {problem['field']}: {problem['message']}" for problem in error.problems]
+            raise InvalidInput("\n".join([error.message, *fields]), error.problems) from None
+    sys.exit(present_reply(reply, style))
+
+
+def arguments(data: str | None) -> dict[str, Any]:
+    """The arguments that --data gives; raises UsageError."""
+    import msgspec
+
+    if data is None:
+        return {}
+    try:
+        text = sys.stdin.buffer.read() if data == "-" else data.encode()
+        if data.startswith("@"):
+            text = Path(data[1:]).read_bytes()
+        decoded = msgspec.json.decode(text)
+    except OSError as error:
+        raise UsageError(f"cannot read {data[1:]}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--data is not JSON: {error}", hint='Give an object: --data \'{"name": "value"}\'') from error
+    if not isinstance(decoded, dict):
+        raise UsageError("--data is not a JSON object", hint='Give an object: --data \'{"name": "value"}\'')
+    return decoded

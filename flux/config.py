@@ -1,0 +1,175 @@
+"""The project's flux.toml, read once into frozen values.
+
+Unknown keys are errors: a typo must not become a setting that is silently ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flux.errors import ConfigError, NotAProject
+
+FILE_NAME = "flux.toml"
+
+_SIZES = {"b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is recorded and what is hidden. Sizes in bytes."""
+
+    schemas: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    keep_bytes: int = 64 * 1024
+    keep_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How HTTP is served. `body_limit` in bytes."""
+
+    bind: str = "127.0.0.1:4000"
+    workers: int = 0
+    threads: int = 8
+    body_limit: int = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """Defaults for functions. `timeout` in seconds; `attempts` counts the first run."""
+
+    timeout: float = 30.0
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A user's project: where it is and what its flux.toml says. `database_url` is None for the embedded Postgres."""
+
+    root: Path
+    name: str
+    database_url: str | None = None
+    dev_port: int = 4000
+    recording: Recording = field(default_factory=Recording)
+    gateway: Gateway = field(default_factory=Gateway)
+    functions: Functions = field(default_factory=Functions)
+
+    @property
+    def state(self) -> Path:
+        """The folder for what Flux keeps beside the project: the embedded database, in-flight tables, locks."""
+        return self.root / ".flux"
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project of this folder or the nearest one above; raises NotAProject, ConfigError."""
+        here = (start or Path.cwd()).resolve()
+        for folder in (here, *here.parents):
+            if (folder / FILE_NAME).is_file():
+                return cls.load(folder)
+        raise NotAProject(
+            f"no {FILE_NAME} in {here} or a folder above",
+            hint="Run `flux init` to make a project here.",
+        )
+
+    @classmethod
+    def load(cls, root: Path) -> Project:
+        """The project in this folder; raises ConfigError with the line or the key that is wrong."""
+        path = root / FILE_NAME
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+        return _Reader(path, document).project()
+
+
+class _Reader:
+    """Takes keys out of the document one by one, so that what is left over is what nobody knows."""
+
+    def __init__(self, path: Path, document: Mapping[str, Any]) -> None:
+        self.path = path
+        self.left: dict[str, dict[str, Any]] = {}
+        for name, table in document.items():
+            if not isinstance(table, dict):
+                raise ConfigError(f"{path}: {name} stands outside any [table]")
+            self.left[name] = dict(table)
+
+    def project(self) -> Project:
+        root = self.path.parent
+        project = Project(
+            root=root,
+            name=self.take("project", "name", str, root.name),
+            database_url=os.environ.get("DATABASE_URL") or self.take("database", "url", str, None),
+            dev_port=self.take("dev", "port", int, 4000),
+            recording=Recording(
+                schemas=self.names("recording", "schemas"),
+                exclude=self.names("recording", "exclude"),
+                redact=self.names("recording", "redact"),
+                keep_bytes=self.size("recording", "keep", 64 * 1024),
+                keep_days=self.take("recording", "keep_days", int, 30),
+            ),
+            gateway=Gateway(
+                bind=self.take("gateway", "bind", str, "127.0.0.1:4000"),
+                workers=self.take("gateway", "workers", int, 0),
+                threads=self.take("gateway", "threads", int, 8),
+                body_limit=self.size("gateway", "body_limit", 1024**2),
+            ),
+            functions=Functions(
+                timeout=self.duration("functions", "timeout", 30.0),
+                attempts=self.take("functions", "attempts", int, 3),
+            ),
+        )
+        self.left.get("database", {}).pop("url", None)
+        for table, keys in self.left.items():
+            for key in keys:
+                raise ConfigError(f"{self.path}: [{table}] {key} is not a setting of Flux")
+        return project
+
+    def take(self, table: str, key: str, kind: type, default: Any) -> Any:
+        value = self.left.get(table, {}).pop(key, default)
+        if value is default:
+            return value
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ConfigError(f"{self.path}: [{table}] {key} must be a {kind.__name__}, not {value!r}")
+        return value
+
+    def names(self, table: str, key: str) -> tuple[str, ...]:
+        value = self.take(table, key, list, [])
+        if not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"{self.path}: [{table}] {key} must be a list of strings")
+        return tuple(value)
+
+    def size(self, table: str, key: str, default: int) -> int:
+        value = self.left.get(table, {}).pop(key, default)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        matched = re.fullmatch(r"(\d+)\s*([a-z]+)", str(value).strip().lower())
+        if not matched or matched[2] not in _SIZES:
+            raise ConfigError(f'{self.path}: [{table}] {key} must be a size such as "64KiB", not {value!r}')
+        return int(matched[1]) * _SIZES[matched[2]]
+
+    def duration(self, table: str, key: str, default: float) -> float:
+        value = self.left.get(table, {}).pop(key, default)
+        try:
+            return duration_seconds(value)
+        except ValueError:
+            raise ConfigError(f'{self.path}: [{table}] {key} must be a duration such as "30s", not {value!r}') from None
+
+
+def duration_seconds(value: str | int | float) -> float:
+    """Seconds of a number, or of text such as "500ms", "30s" or "1h30m"; raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    text = str(value).strip().lower()
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text).strip():
+        raise ValueError(f"not a duration: {value!r}")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)

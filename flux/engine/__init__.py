@@ -1,0 +1,1 @@
+"""Postgres: connections, the transaction of a request, its recording, the installer and the embedded server."""

@@ -1,0 +1,275 @@
+"""Installs Flux in a database and tells what is pending or drifted.
+
+Everything happens in one transaction under an advisory lock, so that two nodes may start at once and a failure changes
+nothing. Migrations are append-only and run once; functions, triggers and views are made anew whenever they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from flux.config import Project
+from flux.engine import objects
+from flux.engine.binaries import OLDEST
+from flux.engine.migrations import run_migration
+from flux.engine.roles import ensure_roles
+from flux.engine.sql_files import SqlFile, flux_migrations, flux_objects, project_migrations
+from flux.errors import DatabaseUnavailable, FluxError, InstallFailed, NotPermitted
+
+Connection = psycopg.Connection[Any]
+
+#: "flux" in ASCII; everybody who installs in this database waits for it.
+LOCK = 0x666C7578
+
+#: Times an installation is begun again when another database of the same server made the roles at the same moment.
+_ATTEMPTS = 5
+#: Checksum and definition of installed files, by scope and path.
+_Done = dict[tuple[str, str], tuple[str, str | None]]
+
+_SETTINGS = ("schemas", "exclude", "redact")
+_COLLISIONS = ("42710", "23505", "40001", "40P01", "XX000")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What an installation did: labels of files, and for each table what became of its tracking."""
+
+    migrations: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    tables: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether it changed anything but tracking."""
+        return bool(self.migrations or self.made or self.dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a database differs from the files: labels of those to be run, of migrations edited after they ran, of objects
+    changed by hand, and of what a newer Flux or another project has left."""
+
+    installed: bool
+    pending: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    drifted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+    @property
+    def current(self) -> bool:
+        """Whether an installation would change nothing."""
+        return self.installed and not (self.pending or self.changed or self.drifted or self.unknown or self.settings)
+
+
+def install(url: str, project: Project) -> Installed:
+    """Bring a database up to date with Flux's files, the project's settings and its migrations.
+
+    Raises DatabaseUnavailable, NotPermitted, InstallFailed, MigrationFailed.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with _connected(url) as connection:
+                return _install(connection, project)
+        except InstallFailed as error:
+            cause = error.__cause__
+            state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+            if state not in _COLLISIONS or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def status(url: str, project: Project) -> Status:
+    """Compare a database with the files and settings; changes nothing."""
+    with _connected(url) as connection:
+        connection.execute("set transaction read only")
+        connection.execute("set local search_path = ''")
+        return _status(connection, project)
+
+
+def _install(connection: Connection, project: Project) -> Installed:
+    warnings: list[str] = []
+    connection.add_notice_handler(lambda said: _keep_warning(said, warnings))
+    connection.execute("set transaction isolation level read committed read write")
+    connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+    connection.execute("set local search_path = ''; set local check_function_bodies = off")
+    ensure_roles(connection)
+
+    done = _installed_files(connection)
+    migrations = _pending(flux_migrations(), done, "flux")
+    for file in migrations:
+        _run(connection, file)
+    made, dropped = _make_objects(connection, flux_objects(), done)
+    _write_settings(connection, project)
+
+    connection.execute("set local search_path to default; set local check_function_bodies to default")
+    own = _pending(project_migrations(project), done, "project")
+    for file in own:
+        run_migration(connection, file)
+
+    connection.execute("set local search_path = ''")
+    connection.execute("select flux.make_partitions()")
+    tables = tuple(connection.execute("select table_name, outcome from flux.track_all()").fetchall())
+    _remember(connection, [*migrations, *own], made)
+    return Installed(
+        migrations=tuple(file.label for file in [*migrations, *own]),
+        made=tuple(file.label for file in made),
+        dropped=tuple(dropped),
+        tables=tables,
+        warnings=tuple(warnings),
+    )
+
+
+def _make_objects(connection: Connection, files: Sequence[SqlFile], done: _Done) -> tuple[list[SqlFile], list[str]]:
+    """Make anew what differs and drop what has no file any more."""
+    maker = objects.Maker(connection, files)
+    known = {file.key for file in files}
+    gone = [path for scope, path in done if scope == "flux" and not _is_migration(path) and (scope, path) not in known]
+    there = objects.definitions(connection, files)
+    now = {file.key: (file.checksum, there.get((file.is_view, file.object))) for file in files}
+    maker.make([file for file in files if done.get(file.key) != now[file.key]])
+    for path in gone:
+        file = SqlFile("flux", path, "")
+        maker.drop_all(file.object, is_view=file.is_view)
+        connection.execute("delete from flux.installed_files where scope = 'flux' and path = %s", (path,))
+    maker.make([])
+    return list({file.key: file for file in maker.made}.values()), gone
+
+
+def _remember(connection: Connection, migrations: Sequence[SqlFile], made: Sequence[SqlFile]) -> None:
+    there = objects.definitions(connection, made)
+    rows: list[tuple[str, str, str, str | None]] = [(*file.key, file.checksum, None) for file in migrations]
+    rows += [(*file.key, file.checksum, there.get((file.is_view, file.object))) for file in made]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into flux.installed_files (scope, path, checksum, definition)
+            values (%s, %s, %s, %s)
+            on conflict (scope, path) do update
+            set checksum = excluded.checksum, definition = excluded.definition, installed_at = now()
+            """,
+            rows,
+        )
+
+
+def _status(connection: Connection, project: Project) -> Status:
+    done = _installed_files(connection)
+    if not done:
+        return Status(installed=False, pending=tuple(file.label for file in [*flux_migrations(), *flux_objects()]))
+    migrations = [*flux_migrations(), *project_migrations(project)]
+    recreated = flux_objects()
+    there = objects.definitions(connection, recreated)
+    files = {file.key: file for file in [*migrations, *recreated]}
+    return Status(
+        installed=True,
+        pending=tuple(
+            file.label
+            for file in files.values()
+            if file.key not in done or (file in recreated and done[file.key][0] != file.checksum)
+        ),
+        changed=tuple(file.label for file in migrations if file.key in done and done[file.key][0] != file.checksum),
+        drifted=tuple(
+            f"flux.{file.object}"
+            for file in recreated
+            if file.key in done and done[file.key][1] != there.get((file.is_view, file.object))
+        ),
+        unknown=tuple(SqlFile(*key, "").label for key in done if key not in files),
+        settings=tuple(_differing_settings(connection, project)),
+    )
+
+
+def _pending(files: Sequence[SqlFile], done: _Done, scope: str) -> list[SqlFile]:
+    """The migrations to run; raises InstallFailed where those that ran are not those of the files."""
+    known = {file.key for file in files}
+    for file in files:
+        if file.key in done and done[file.key][0] != file.checksum:
+            raise InstallFailed(
+                f"{file.label} was changed after it ran in this database",
+                hint="Put it back as it was, and write the change as a new migration.",
+            )
+    for key in done:
+        if key[0] == scope and _is_migration(key[1]) and key not in known:
+            label = SqlFile(*key, "").label
+            if scope == "flux":
+                raise InstallFailed(
+                    f"this database holds a newer Flux: {label} is not part of this one",
+                    hint="Run `pip install --upgrade flux-runtime`.",
+                )
+            raise InstallFailed(
+                f"{label} ran in this database and is not in the project",
+                hint="Put the file back; to undo what it did, write a new migration.",
+            )
+    return [file for file in files if file.key not in done]
+
+
+def _write_settings(connection: Connection, project: Project) -> None:
+    for name in _differing_settings(connection, project):
+        names = list(getattr(project.recording, name))
+        connection.execute("delete from flux.settings where name = %s", (name,))
+        if names:
+            connection.execute("insert into flux.settings (name, value) values (%s, %s)", (name, Jsonb(names)))
+
+
+def _differing_settings(connection: Connection, project: Project) -> list[str]:
+    """The settings that are not as in flux.toml; an empty list is stored as no row."""
+    there = dict(connection.execute("select name, value from flux.settings").fetchall())
+    return [name for name in _SETTINGS if there.get(name, []) != list(getattr(project.recording, name))]
+
+
+def _installed_files(connection: Connection) -> _Done:
+    """Checksum and definition of what is installed, by scope and path; empty without Flux."""
+    if connection.execute("select to_regclass('flux.installed_files')").fetchone() == (None,):
+        return {}
+    rows = connection.execute("select scope, path, checksum, definition from flux.installed_files").fetchall()
+    return {(scope, path): (checksum, definition) for scope, path, checksum, definition in rows}
+
+
+def _is_migration(path: str) -> bool:
+    return path.startswith("migrations/")
+
+
+def _run(connection: Connection, file: SqlFile) -> None:
+    try:
+        connection.execute(file.text)
+    except psycopg.Error as error:
+        raise _refused(error, file.label) from error
+
+
+def _keep_warning(said: psycopg.errors.Diagnostic, warnings: list[str]) -> None:
+    if said.severity_nonlocalized == "WARNING" and said.message_primary:
+        warnings.append(said.message_primary)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    """One transaction on a connection of its own; every error of Postgres becomes one of Flux."""
+    try:
+        with psycopg.connect(url, application_name="flux", connect_timeout=10, prepare_threshold=None) as connection:
+            if connection.info.server_version < OLDEST * 10_000:
+                version = connection.info.parameter_status("server_version")
+                raise InstallFailed(f"PostgreSQL {version} is too old: flux needs {OLDEST} or newer")
+            yield connection
+    except psycopg.Error as error:
+        raise _refused(error) from error
+
+
+def _refused(error: psycopg.Error, where: str = "") -> FluxError:
+    message = error.diag.message_primary or str(error).strip().removeprefix("connection is bad: ").partition("\n")[0]
+    state = error.sqlstate
+    if state is None or state.startswith(("08", "57P", "28", "3D")):
+        return DatabaseUnavailable(message, hint="Look at [database] url in flux.toml, or at DATABASE_URL.")
+    if state == "42501":
+        return NotPermitted(
+            message, hint="Install as the owner of the database, or as the role that installed Flux there before."
+        )
+    if state == "25006":
+        return InstallFailed("this database is read-only", hint="Name the primary server, not a standby.")
+    return InstallFailed(f"{where}: {message}" if where else message)

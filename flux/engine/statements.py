@@ -1,0 +1,95 @@
+"""What the engine must know of a statement before it runs: may it write, is it one statement, what to call its span.
+
+Read by rule from the text, once for each distinct text. Wrong guesses are safe on one side only: a statement taken for
+a writer costs a savepoint, so everything that is not certainly a reader counts as a writer.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_COMMENT = r"--[^\n]*|/\*.*?\*/"  # nested ones are rare, and read as writers
+_STRING = r"""(?:\b[eE])?'(?:[^'\\]|''|\\.)*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
+_NOISE = re.compile(f"(?P<comment>{_COMMENT})|{_STRING}", re.DOTALL)
+_WORD = re.compile(r"[a-z_][a-z0-9_$]*")
+_CALL = re.compile(r"""("[^"]+"|[a-z_][a-z0-9_$.]*)\s*\(""")
+_TARGET = re.compile(
+    r"""\b(?:insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into|truncate(?:\s+table)?|from|join|call)\s+
+        ((?:"[^"]+"|[a-z_][\w$]*)(?:\.(?:"[^"]+"|[a-z_][\w$]*))*)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_WRITING_WORDS = frozenset({"insert", "update", "delete", "merge", "into", "for", "call", "do", "nextval", "setval"})
+_CONTROL_WORDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "prepare"})
+_READING_STARTS = frozenset({"select", "with", "values", "table", "show", "explain"})
+
+#: Words that may stand before a parenthesis without being a function of the catalogue.
+_SYNTAX = frozenset(
+    """all and any array as between by case cast coalesce cross cube distinct else end except exists extract false
+    filter from full greatest group grouping having in inner intersect interval is isnull join json_array
+    json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table
+    json_value lateral least left like limit materialized natural not notnull null nullif numeric offset on
+    or order outer over overlaps overlay partition position returning right rollup row rows select sets
+    similar some substring table tablesample then timestamp timestamptz treat trim true union unique using
+    values varchar char decimal when where window with within xmlelement xmlforest""".split()
+)
+
+
+@lru_cache(maxsize=4096)
+def plain(sql: str) -> str:
+    """The statement in lower case on one line, without comments and with every string empty."""
+    return " ".join(_quiet(sql).lower().split())
+
+
+@lru_cache(maxsize=4096)
+def may_write(sql: str, known_readers: frozenset[str]) -> bool:
+    """False only where the statement certainly neither writes nor locks.
+
+    `known_readers` are the names of the catalogue's functions that are not volatile.
+    """
+    text = plain(sql)
+    words = _WORD.findall(text)
+    if not words or words[0] not in _READING_STARTS or _WRITING_WORDS.intersection(words):
+        return True
+    names = {name.removeprefix("pg_catalog.") for name in _CALL.findall(text)}
+    return not all(name in known_readers or name in _SYNTAX for name in names)
+
+
+@lru_cache(maxsize=4096)
+def is_single(sql: str) -> bool:
+    """Whether the text is certainly one statement, as the extended protocol needs it."""
+    return ";" not in plain(sql).rstrip("; ")
+
+
+@lru_cache(maxsize=4096)
+def controls_transaction(sql: str) -> bool:
+    """Whether the text begins, ends or divides a transaction, which is the runtime's to do."""
+    firsts = (part.split(None, 2) for part in plain(sql).split(";"))
+    return any(
+        words and words[0] in _CONTROL_WORDS and (words[0] != "prepare" or words[1:2] == ["transaction"])
+        for words in firsts
+    )
+
+
+@lru_cache(maxsize=4096)
+def describe(sql: str) -> str:
+    """A name for the span: the operation and the first table, such as `insert users`."""
+    text = plain(sql)
+    operation = next(iter(_WORD.findall(text)), "sql")
+    if operation == "with":
+        operation = next(
+            (word for word in _WORD.findall(text) if word in ("insert", "update", "delete", "merge")), "select"
+        )
+    target = _TARGET.search(_quiet(sql))
+    return f"{operation} {target[1]}" if target else operation
+
+
+@lru_cache(maxsize=4096)
+def tables(sql: str) -> tuple[str, ...]:
+    """The names, without schema and in lower case, of the tables that stand behind from, join, into and update."""
+    found = _TARGET.findall(_quiet(sql))
+    return tuple(dict.fromkeys(name.rpartition(".")[2].strip('"').lower() for name in found))
+
+
+def _quiet(sql: str) -> str:
+    return _NOISE.sub(lambda found: " " if found["comment"] else " '' ", sql)

@@ -1,0 +1,216 @@
+"""Every error Flux raises, in one place, so that codes stay unique and wording stays of one voice.
+
+A code is `XF`, a digit for the room (0 project, 1 gateway, 2 runtime, 3 engine, 4 explain, 5 jobs, 6 replay,
+7 deploy, 8 questions) and two digits. Where the database raises the error, the code is its SQLSTATE. Codes are
+never reused. A class docstring is the default message; a hint is a whole sentence and, where it can be, a command.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FluxError(Exception):
+    """something went wrong in flux"""
+
+    code: ClassVar[str] = "XF000"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.hint = hint
+        super().__init__(self.message)
+
+
+# Project
+
+
+class ConfigError(FluxError):
+    """flux.toml cannot be read"""
+
+    code = "XF001"
+    exit_code = 2
+
+
+class NotAProject(FluxError):
+    """no flux.toml here or in a folder above"""
+
+    code = "XF002"
+    exit_code = 2
+
+
+class UsageError(FluxError):
+    """the command line cannot be understood"""
+
+    code = "XF003"
+    exit_code = 2
+
+
+class CannotWrite(FluxError):
+    """a file or folder cannot be written"""
+
+    code = "XF004"
+
+
+# Gateway
+
+
+class PortInUse(FluxError):
+    """the port is in use"""
+
+    code = "XF101"
+
+
+class AlreadyRunning(FluxError):
+    """flux dev already runs in this project"""
+
+    code = "XF102"
+
+
+# Runtime
+
+
+class HTTPError(FluxError):
+    """Ends a request with an HTTP status; what it wrote is rolled back, its record is kept.
+
+    `status` is the HTTP status, `message` what the caller is told; further keywords become members of the
+    RFC 9457 problem body.
+    """
+
+    code = "XF201"
+
+    def __init__(self, status: int, message: str | None = None, **members: object) -> None:
+        super().__init__(message or f"HTTP {status}")
+        self.status = status
+        self.members = members
+
+
+class InvalidInput(HTTPError):
+    """The arguments do not fit the function's type hints; answered with 422 and the fields named."""
+
+    code = "XF202"
+
+    def __init__(self, message: str, problems: list[dict[str, str]]) -> None:
+        super().__init__(422, message, errors=problems)
+        self.problems = problems
+
+
+class FunctionTimeout(FluxError):
+    """the function ran longer than its timeout"""
+
+    code = "XF203"
+
+
+class FunctionNotFound(FluxError):
+    """there is no such function"""
+
+    code = "XF204"
+
+
+class FunctionBroken(FluxError):
+    """the function's module cannot be imported"""
+
+    code = "XF205"
+
+
+class OutsideRequest(FluxError):
+    """this can be used only inside a request"""
+
+    code = "XF206"
+
+
+class BadDefinition(FluxError):
+    """the function is not defined as Flux needs it"""
+
+    code = "XF207"
+
+
+class UnrecordableValue(FluxError):
+    """the value cannot be written as JSON"""
+
+    code = "XF208"
+
+
+class FetchFailed(FluxError):
+    """The outbound call got no answer, or one that cannot be used; `status` is that of the answer, if there was one."""
+
+    code = "XF209"
+
+    def __init__(self, message: str | None = None, *, status: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class FetchTimeout(FetchFailed):
+    """the outbound call was not answered in time"""
+
+    code = "XF210"
+
+
+class Crashed(FluxError):
+    """the worker process died while this request ran"""
+
+    code = "XF211"
+
+
+# Engine
+
+
+class DatabaseUnavailable(FluxError):
+    """the database cannot be reached"""
+
+    code = "XF301"
+    exit_code = 3
+
+
+class NotInstalled(FluxError):
+    """flux is not installed in this database, or its version differs"""
+
+    code = "XF302"
+    exit_code = 4
+
+
+class InstallFailed(FluxError):
+    """the database refused the installation"""
+
+    code = "XF303"
+    exit_code = 4
+
+
+class MigrationFailed(FluxError):
+    """a migration of the project failed"""
+
+    code = "XF304"
+
+
+class NotPermitted(FluxError):
+    """the database role may not do this"""
+
+    code = "XF305"
+
+
+class TransactionControl(FluxError):
+    """transactions belong to the runtime"""
+
+    code = "XF306"
+
+
+# Questions
+
+
+class NotFound(FluxError):
+    """nothing was found"""
+
+    code = "XF801"
+
+
+class Ambiguous(FluxError):
+    """more than one request begins with these digits"""
+
+    code = "XF802"
+
+
+class NotRecorded(FluxError):
+    """this was not recorded"""
+
+    code = "XF803"

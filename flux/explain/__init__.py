@@ -1,0 +1,1 @@
+"""Queries: what a statement touches, before it runs."""

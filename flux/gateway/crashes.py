@@ -1,0 +1,76 @@
+"""Records what dead processes left behind: once when a worker starts, and from then on whenever there is something."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from flux.engine.pool import Connection, Database
+from flux.engine.recording import Written, write_records
+from flux.errors import DatabaseUnavailable
+from flux.runtime.leftovers import leftovers
+
+#: Seconds between two looks.
+PERIOD = 1.0
+
+_RECORDED = """
+    select request_id::text
+    from flux.trace_requests
+    where request_id = any(%s::uuid[]) and outcome <> 'running'
+"""
+
+log = logging.getLogger("flux.gateway")
+
+
+def record_leftovers(database: Database, folder: Path) -> int:
+    """Store what the dead left in this folder; returns how many records. Raises DatabaseUnavailable, losing nothing."""
+    count = 0
+    for left in leftovers(folder):
+        try:
+            with database.connection() as connection:
+                missing = _missing(connection, left.records)
+                for error in write_records(connection, missing):
+                    log.error("a record of a process that died could not be stored: %s", error)
+        except BaseException:
+            left.leave()
+            raise
+        left.discard()
+        count += len(missing)
+    return count
+
+
+def _missing(connection: Connection, records: Sequence[Written]) -> list[Written]:
+    """Those that are not in the database: a process may have died between its commit and the release of its slot."""
+    ids = [orjson.loads(record.request)["request_id"] for record in records]
+    recorded = {row[0] for row in connection.execute(_RECORDED, (ids,)).fetchall()}
+    return [record for record, request_id in zip(records, ids, strict=True) if request_id not in recorded]
+
+
+class Undertaker(threading.Thread):
+    """A worker's thread that looks after what others left, also while the database comes and goes."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        super().__init__(name="flux-undertaker", daemon=True)
+        self._database = database
+        self._folder = folder
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Look, and look again."""
+        while True:
+            try:
+                count = record_leftovers(self._database, self._folder)
+            except DatabaseUnavailable:
+                count = 0
+            if count:
+                log.warning("%d records of a process that died were stored", count)
+            if self._stopping.wait(PERIOD):
+                return
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()

@@ -1,0 +1,101 @@
+"""Changed files put to work while the server runs: functions are loaded anew, new migrations are applied.
+
+A load that fails leaves its routes answering with the reason; requests in flight finish on the code they began with.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from watchfiles import watch
+
+from flux.config import FILE_NAME, Project
+from flux.deploy.identity import code_sha
+from flux.errors import FluxError
+from flux.gateway.app import Deployment, Gateway
+from flux.runtime.loader import load
+
+#: Milliseconds without a further change after which a save counts as done.
+QUIET = 50
+
+#: Milliseconds after which a folder that was not there is looked for again.
+PAUSE = 500
+
+
+class Reloader(threading.Thread):
+    """Watches a project. `migrate` applies migrations; `on_deploy` and `on_error` are told what came of a change."""
+
+    def __init__(
+        self,
+        project: Project,
+        gateway: Gateway,
+        *,
+        migrate: Callable[[], None],
+        on_deploy: Callable[[Deployment], None],
+        on_error: Callable[[FluxError], None],
+    ) -> None:
+        super().__init__(name="flux-reloader", daemon=True)
+        self._project = project
+        self._gateway = gateway
+        self._migrate = migrate
+        self._on_deploy = on_deploy
+        self._on_error = on_error
+        self._stopping = threading.Event()
+        self._functions = project.root / "functions"
+        self._migrations = project.root / "db" / "migrations"
+        self._settings = project.root / FILE_NAME
+
+    def run(self) -> None:
+        """Watch until stopped; folders may come and go."""
+        seen = self._present()
+        while not self._stopping.is_set():
+            present = self._present()
+            for path in present ^ seen:
+                self._changed({path})
+            seen = present
+            self._watch(present)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+
+    def _present(self) -> set[Path]:
+        return {path for path in (self._functions, self._migrations, self._settings) if path.exists()}
+
+    def _watch(self, present: set[Path]) -> None:
+        """Act on changes until the set of watched paths itself changes."""
+        if not present:
+            self._stopping.wait(PAUSE / 1_000)
+            return
+        changes = watch(
+            *present,
+            step=QUIET,
+            rust_timeout=PAUSE,
+            yield_on_timeout=True,
+            stop_event=self._stopping,
+            raise_interrupt=False,
+        )
+        for changed in changes:
+            self._changed({Path(path) for _, path in changed})
+            if self._present() != present:
+                return
+
+    def _changed(self, paths: set[Path]) -> None:
+        try:
+            if any(path.is_relative_to(self._migrations) for path in paths):
+                self._migrate()
+            if any(path.is_relative_to(self._functions) for path in paths):
+                self._reload()
+            if self._settings in paths:
+                raise FluxError(f"{FILE_NAME} changed", hint="Stop `flux dev` and start it again to use it.")
+        except FluxError as error:
+            self._on_error(error)
+        except Exception as error:  # noqa: BLE001  # the edge: whatever it was, the next change must be seen
+            self._on_error(FluxError(f"a change could not be put to work: {type(error).__name__}: {error}"))
+
+    def _reload(self) -> None:
+        deployment = Deployment.of(load(self._project), code_sha(self._project.root))
+        self._gateway.deploy(deployment)
+        self._on_deploy(deployment)

@@ -1,0 +1,282 @@
+"""gunicorn as Flux runs it: worker processes with threads, each with a runtime of its own.
+
+Everything that opens a connection or a thread is made in the worker, after the fork. A worker ends by `os._exit`: it
+must not run the clean-up of the process it was forked from, which owns the database and the terminal, nor wait for a
+thread that is stuck.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.util import parse_address
+from gunicorn.workers.gthread import ThreadWorker
+
+from flux.config import Project
+from flux.deploy.identity import code_sha
+from flux.engine.pool import Database
+from flux.errors import DatabaseUnavailable, FluxError, PortInUse, UsageError
+from flux.gateway.app import Deployment, Gateway
+from flux.gateway.crashes import Undertaker, record_leftovers
+from flux.gateway.reload import Reloader
+from flux.record import Record
+from flux.runtime.inflight import InflightTable, inflight_folder
+from flux.runtime.loader import load
+from flux.runtime.runtime import Runtime
+
+#: Seconds a worker may take, beyond a function's timeout, to finish what it runs when it is told to stop.
+GRACE = 5
+
+#: Seconds without a sign of life of a worker's main thread after which it is killed: foreign code holds its lock.
+HEARTBEAT = 60
+
+BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where the server listens: `bind` as gunicorn takes it, `url` as people do."""
+
+    bind: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """Who is told what happens in a worker. `migrate` is set where changed files are put to work."""
+
+    on_record: Callable[[Record], None] | None = None
+    on_deploy: Callable[[Deployment], None] = lambda deployment: None
+    on_error: Callable[[FluxError], None] = lambda error: None
+    migrate: Callable[[], None] | None = None
+
+
+def listen(bind: str) -> Listener:
+    """Take a port before anything is started: `host:port`, `:port`, `[::1]:port` or `unix:path`.
+
+    Raises PortInUse, UsageError.
+    """
+    try:
+        address = parse_address(bind, 4000)
+    except RuntimeError as error:
+        raise UsageError(f"cannot listen on {bind}: {error}") from error
+    if not isinstance(address, tuple):
+        return Listener(bind=bind, url=bind)
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            raise PortInUse(
+                f"port {port} of {host} is in use",
+                hint=f"Stop what listens there, or choose another port, such as {port + 1}.",
+            ) from error
+        raise UsageError(f"cannot listen on {bind}: {error}") from error
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return Listener(bind=f"fd://{listener.detach()}", url=f"http://{shown}:{port}")
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """The server in the foreground; run() comes back when it was told to stop and every request has ended.
+
+    `workers` of 0 is one a core. `stops_on_hangup`: a closed terminal ends it; otherwise SIGHUP starts fresh workers.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        database_url: str,
+        listener: Listener,
+        *,
+        workers: int,
+        threads: int,
+        events: Events,
+        stops_on_hangup: bool = False,
+    ) -> None:
+        self.project = project
+        self.database_url = database_url
+        self.listener = listener
+        self.workers = workers or os.cpu_count() or 1
+        self.threads = threads
+        self.events = events
+        self.stops_on_hangup = stops_on_hangup
+        self.folder = inflight_folder(project.state)
+        self.serving: _Serving | None = None
+        self.announces = True
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's settings; none come from its own files or environment."""
+        settings = {
+            "bind": [self.listener.bind],
+            "workers": self.workers,
+            "threads": self.threads,
+            "worker_class": Worker,
+            "timeout": HEARTBEAT,
+            "graceful_timeout": int(self.project.functions.timeout) + GRACE,
+            "keepalive": 15,
+            "limit_request_line": 8190,
+            "loglevel": "warning",
+            "proc_name": "flux",
+            "worker_exit": lambda arbiter, worker: self.close(),
+            "on_exit": lambda arbiter: self.bury(),
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application of one worker."""
+        self.serving = _Serving(self)
+        return self.serving.gateway
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        with suppress(SystemExit):
+            _Arbiter(self).run()
+
+    def close(self) -> None:
+        """End what load() began; nothing to do in the process that only watches over the workers."""
+        if self.serving is not None:
+            self.serving.close()
+
+    def bury(self) -> None:
+        """Record what workers left that had to be killed at the end; without a database the next start does."""
+        database = Database(self.database_url, 1, name="flux-exit")
+        database.open()
+        with suppress(DatabaseUnavailable):
+            record_leftovers(database, self.folder)
+        database.close()
+
+
+class _Serving:
+    """What one worker process has open."""
+
+    def __init__(self, server: Server) -> None:
+        project, events = server.project, server.events
+        self.inflight = InflightTable(server.folder, slots=max(64, 2 * server.threads))
+        deployment = Deployment.of(load(project), code_sha(project.root))
+        self.on_stuck: Callable[[], None] = lambda: None
+        self.runtime = Runtime(
+            project,
+            server.database_url,
+            deployment.registry,
+            inflight=self.inflight,
+            code_sha=deployment.code_sha,
+            pool_size=server.threads + 1,
+            on_stuck=lambda: self.on_stuck(),  # noqa: PLW0108  # it is set later
+        )
+        self.runtime.open()
+        self.gateway = Gateway(project, self.runtime, deployment, events.on_record)
+        self.undertaker = Undertaker(self.runtime.database, server.folder)
+        self.undertaker.start()
+        self.reloader: Reloader | None = None
+        if events.migrate is not None:
+            self.reloader = Reloader(
+                project,
+                self.gateway,
+                migrate=events.migrate,
+                on_deploy=events.on_deploy,
+                on_error=events.on_error,
+            )
+            self.reloader.start()
+        if server.announces:
+            events.on_deploy(deployment)
+
+    def close(self) -> None:
+        if self.reloader is not None:
+            self.reloader.stop()
+        self.undertaker.stop()
+        self.runtime.close()
+        self.inflight.close()
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """A worker that leaves a terminal's signals to the process above it, and makes way when a function is stuck."""
+
+    def init_signals(self) -> None:
+        """Ctrl-C and hang-up go to every process of a terminal; only the one above the workers acts on them."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def load_wsgi(self) -> None:
+        """Also say what to do about a function that cannot be stopped; the first worker tells what it loaded."""
+        self.app.announces = self.age == 1
+        super().load_wsgi()
+        self.app.serving.on_stuck = lambda: self.method_queue.defer(self._make_way)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """A worker that stops answers who has come so far and closes the door, so that others are sent elsewhere."""
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            if listener.sock is not None:
+                connections = -1
+                while connections != self.nr_conns:
+                    connections = self.nr_conns
+                    self.accept(listener)
+                listener.close()
+
+    def _make_way(self) -> None:
+        """Take no more requests, finish the others, end; another worker takes over."""
+        self.nr_conns -= 1  # the stuck one is not waited for
+        self.alive = False
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """Starts and watches the workers."""
+
+    def init_signals(self) -> None:
+        """As gunicorn does, but `nohup` is respected."""
+        hangup = signal.getsignal(signal.SIGHUP)
+        super().init_signals()
+        if hangup is signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def handle_int(self) -> None:
+        """Ctrl-C lets requests finish, as SIGTERM does; a second one does not."""
+        raise StopIteration
+
+    def handle_hup(self) -> None:
+        """A closed terminal ends a server of a terminal; for others SIGHUP means fresh workers."""
+        if self.app.stops_on_hangup:
+            raise StopIteration
+        super().handle_hup()
+
+    def spawn_worker(self) -> int:
+        """Fork; the child never comes back from here."""
+        parent = os.getpid()
+        try:
+            return int(super().spawn_worker())
+        except SystemExit as ended:
+            if os.getpid() == parent:
+                raise
+            code = ended.code if isinstance(ended.code, int) else 1
+        except BaseException:
+            if os.getpid() == parent:
+                raise
+            sys.excepthook(*sys.exc_info())
+            code = 1
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code & 0xFF)

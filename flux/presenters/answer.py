@@ -1,0 +1,42 @@
+"""An answer on stdout: as lines for people, or as JSON with stable keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import click
+import orjson
+
+from flux.presenters.style import Style
+from flux.presenters.text import render
+
+#: What JSON may hold raw, and a terminal takes for a command.
+_RAW_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def present(lines: Iterable[str], style: Style) -> None:
+    """Print lines as they come."""
+    for line in lines:
+        click.echo(render(line, style.color))
+
+
+def present_json(value: Any, *, one_line: bool = False) -> None:
+    """Print a value as JSON: times as ISO 8601, ids in full, what only Postgres knows as its text."""
+    option = orjson.OPT_NON_STR_KEYS if one_line else orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2
+    text = orjson.dumps(value, default=_as_json, option=option).decode()
+    click.echo(_RAW_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def _as_json(value: Any) -> Any:
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+def remark(text: str) -> None:
+    """Say something to the person, not to the program that reads stdout."""
+    click.echo(render(text, color=False), err=True)

@@ -1,0 +1,273 @@
+"""What a function is: the decorator users write, and the value the runtime and the gateway work
+with.
+
+A definition that cannot work is refused where it stands, with its file and line, and not at its
+first request.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any, TypeVar, overload
+
+from flux.config import duration_seconds
+from flux.errors import BadDefinition
+from flux.runtime.arguments import Arguments, Bound
+from flux.runtime.hints import signature
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ISOLATION_LEVELS = ("read committed", "repeatable read", "serializable")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NAMELESS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+_CTX_NAMES = frozenset({"ctx", "_ctx", "_", "context"})
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A user's function. Calling it calls the plain Python function, as tests do.
+
+    `method` and `route` are None for one that HTTP does not reach; `timeout` (seconds) and
+    `attempts` are None for the project's defaults, `isolation` None for the database's. `file` is
+    absolute, `line` that of the decorator.
+    """
+
+    name: str
+    method: str | None
+    route: str | None
+    handler: Callable[..., Any]
+    timeout: float | None
+    attempts: int | None
+    isolation: str | None
+    file: str
+    line: int
+    arguments: Arguments
+
+    def __post_init__(self) -> None:
+        # what functools.wraps would set: inspect.signature(), help() and pytest see the user's function
+        for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+            vars(self)[attribute] = getattr(self.handler, attribute, None)
+        vars(self)["__wrapped__"] = self.handler
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain Python function."""
+        return self.handler(*args, **kwargs)
+
+    def bind(
+        self,
+        path: Mapping[str, str],
+        query: Mapping[str, Sequence[str]],
+        body: object | None = None,
+    ) -> Bound:
+        """Arguments by name from a request; raises InvalidInput. See Arguments.bind."""
+        return self.arguments.bind(path, query, body)
+
+    def bind_input(self, given: Mapping[str, object]) -> Bound:
+        """Arguments by name from JSON, as `flux invoke` and jobs have them; raises InvalidInput."""
+        return self.arguments.bind_input(given)
+
+
+@dataclass(slots=True)
+class Declarations:
+    """The functions that modules declare while they are imported. `root` is the project they belong to."""
+
+    root: Path
+    functions: list[Function]
+
+
+_declarations: ContextVar[Declarations | None] = ContextVar("flux_declarations", default=None)
+
+
+@contextmanager
+def declarations(root: Path) -> Iterator[Declarations]:
+    """Collect what is declared inside, also a function whose name a later one takes."""
+    collected = Declarations(root, [])
+    token = _declarations.set(collected)
+    try:
+        yield collected
+    finally:
+        _declarations.reset(token)
+
+
+@overload
+def function(handler: _Handler, /) -> Function: ...
+
+
+@overload
+def function(
+    *,
+    route: str | None = None,
+    name: str | None = None,
+    timeout: float | str | None = None,
+    attempts: int | None = None,
+    isolation: str | None = None,
+) -> Callable[[_Handler], Function]: ...
+
+
+def function(
+    handler: Callable[..., Any] | None = None,
+    /,
+    *,
+    route: str | None = None,
+    name: str | None = None,
+    timeout: float | str | None = None,
+    attempts: int | None = None,
+    isolation: str | None = None,
+) -> Function | Callable[[Callable[..., Any]], Function]:
+    """Make a Python function one of the project's functions; its first parameter is ctx.
+
+    `route` is a method and a path such as `"POST /signup/{id}"`; without one the function is called
+    by name only. `timeout` is in seconds or text such as `"30s"`. `attempts` counts the first run:
+    how often it may run when Postgres reports a serialization failure or a deadlock. `isolation` is
+    "read committed", "repeatable read" or "serializable". Raises BadDefinition, with file and line.
+    """
+
+    def define(handler: Callable[..., Any]) -> Function:
+        if not inspect.isfunction(handler):
+            raise BadDefinition(f"@function stands on {handler!r}, which is not a function")
+        place = _place(handler)
+        known = name if name is not None else handler.__name__
+        if not isinstance(known, str) or not _NAME.fullmatch(known):
+            raise BadDefinition(
+                f"{place}: {known!r} cannot be the name of a function",
+                hint="A name begins with a letter and has letters, digits, '_', '-' and '.' only.",
+            )
+        _check_signature(handler, known, place)
+        method, path = _route(route, known, place)
+        defined = Function(
+            name=known,
+            method=method,
+            route=path,
+            handler=handler,
+            timeout=_timeout(timeout, known, place),
+            attempts=_attempts(attempts, known, place),
+            isolation=_isolation(isolation, known, place),
+            file=_code(handler).co_filename,
+            line=_code(handler).co_firstlineno,
+            arguments=Arguments(handler, known, place),
+        )
+        _check_path(defined, place)
+        collected = _declarations.get()
+        if collected is not None:
+            collected.functions.append(defined)
+        return defined
+
+    return define if handler is None else define(handler)
+
+
+def path_parameters(route: str) -> tuple[str, ...]:
+    """The names in a route's path: `("id",)` for `/signup/{id}`."""
+    return tuple(_PARAMETER.findall(route))
+
+
+def _code(handler: Callable[..., Any]) -> CodeType:
+    """The user's code, below decorators that keep to functools.wraps."""
+    code: CodeType = inspect.unwrap(handler).__code__
+    return code
+
+
+def _place(handler: Callable[..., Any]) -> str:
+    code = _code(handler)
+    collected = _declarations.get()
+    file = code.co_filename
+    if collected is not None:
+        file = file.removeprefix(f"{collected.root}/")
+    return f"{file}:{code.co_firstlineno}"
+
+
+def _check_signature(handler: Callable[..., Any], name: str, place: str) -> None:
+    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+        raise BadDefinition(
+            f"{place}: {name} is async, and functions run in threads of their own",
+            hint="Write `def`; `asyncio.run(…)` inside it runs what has to be async.",
+        )
+    if inspect.isgeneratorfunction(handler):
+        raise BadDefinition(
+            f"{place}: {name} is a generator, which has no one value to return",
+            hint="Return a list.",
+        )
+    parameters = list(signature(handler).parameters.values())
+    names = [parameter.name for parameter in parameters if parameter.kind in _POSITIONAL]
+    if not names or names[0] not in _CTX_NAMES:
+        first = f", not {names[0]}" if names else ""
+        raise BadDefinition(
+            f"{place}: the first parameter of {name} must be ctx{first}",
+            hint=f"Write `def {handler.__name__}({', '.join(('ctx', *names))}):`.",
+        )
+    if any(parameter.kind in _NAMELESS for parameter in parameters[1:]):
+        raise BadDefinition(f"{place}: the arguments of {name} are given by name, so all must have one")
+
+
+def _route(route: str | None, name: str, place: str) -> tuple[str | None, str | None]:
+    if route is None:
+        return None, None
+    wrong = BadDefinition(
+        f"{place}: the route of {name} is {route!r}",
+        hint='Write a method and a path: "POST /signup".',
+    )
+    if not isinstance(route, str):
+        raise wrong
+    method, _, path = route.strip().partition(" ")
+    method, path = method.upper(), path.strip()
+    if method not in METHODS or not path.startswith("/") or re.search(r"[\s?#]", path):
+        raise wrong
+    for segment in path[1:].split("/"):
+        if ("{" in segment or "}" in segment) and not _PARAMETER.fullmatch(segment):
+            raise BadDefinition(
+                f"{place}: the route of {name} has {segment!r} between two slashes",
+                hint="A path parameter is a whole segment: /orders/{id}.",
+            )
+    return method, path
+
+
+def _check_path(defined: Function, place: str) -> None:
+    names = path_parameters(defined.route or "")
+    for name in names:
+        if names.count(name) > 1:
+            raise BadDefinition(f"{place}: the route of {defined.name} has {{{name}}} twice")
+        if not defined.arguments.takes(name):
+            raise BadDefinition(
+                f"{place}: the route of {defined.name} has {{{name}}}, which is not a parameter of it",
+                hint=f"Add `{name}: str` to its parameters.",
+            )
+
+
+def _timeout(timeout: float | str | None, name: str, place: str) -> float | None:
+    if timeout is None:
+        return None
+    try:
+        return duration_seconds(timeout)
+    except ValueError:
+        raise BadDefinition(
+            f"{place}: the timeout of {name} is {timeout!r}",
+            hint='Write seconds, or text such as "30s".',
+        ) from None
+
+
+def _attempts(attempts: int | None, name: str, place: str) -> int | None:
+    if attempts is None or (isinstance(attempts, int) and not isinstance(attempts, bool) and attempts > 0):
+        return attempts
+    raise BadDefinition(f"{place}: the attempts of {name} are {attempts!r}", hint="Write a number from 1.")
+
+
+def _isolation(isolation: str | None, name: str, place: str) -> str | None:
+    if isolation is None:
+        return None
+    level = isolation.lower().replace("_", " ").strip() if isinstance(isolation, str) else isolation
+    if level in ISOLATION_LEVELS:
+        return level
+    raise BadDefinition(
+        f"{place}: the isolation of {name} is {isolation!r}",
+        hint=f"It is one of {', '.join(ISOLATION_LEVELS)}.",
+    )

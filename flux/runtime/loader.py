@@ -1,0 +1,182 @@
+"""The project's functions, read from its `functions/` folder: those that work, and why the others
+do not.
+
+A module that cannot be imported takes no other down with it. What it would have served is read from
+its text, so that its routes can answer with the reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flux.config import Project
+from flux.errors import BadDefinition, FluxError, FunctionBroken, FunctionNotFound
+from flux.runtime.declared import declared_in
+from flux.runtime.functions import Function, declarations
+from flux.runtime.modules import PACKAGE, BrokenImport, Modules
+
+_PARAMETERS = re.compile(r"\{[^}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A module or function that cannot be used. `file` is relative to the project; `traceback` is
+    the user's part of it.
+
+    `routes` are the (method, path) pairs and `names` the functions that would have been there.
+    """
+
+    file: str
+    line: int
+    message: str
+    hint: str | None = None
+    traceback: str = ""
+    routes: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What one load found. Functions by name; requests in flight keep the registry they began with."""
+
+    functions: Mapping[str, Function]
+    broken: tuple[Broken, ...]
+    modules: Modules
+
+    def find(self, name: str) -> Function:
+        """The function of this name; raises FunctionNotFound, FunctionBroken."""
+        function = self.functions.get(name)
+        if function is not None:
+            return function
+        for broken in self.broken:
+            if name in broken.names:
+                raise FunctionBroken(f"{name} cannot run: {broken}", hint=broken.hint)
+        near = difflib.get_close_matches(name, self.functions, 1)
+        raise FunctionNotFound(
+            f"there is no function {name}",
+            hint=f"Did you mean {near[0]}?" if near else "`flux doctor` lists the functions of this project.",
+        )
+
+
+_lock = threading.Lock()
+_newest: Modules | None = None
+
+
+def load(project: Project) -> Registry:
+    """Import every module under functions/ anew, and gather what they declare. Never raises for the user's code."""
+    global _newest  # noqa: PLW0603  # sys.modules and linecache are one a process, and so is what stands in them
+    with _lock:
+        modules = Modules(project.root / PACKAGE)
+        functions, broken = _Loading(project.root, modules).run()
+        if _newest is not None:
+            _newest.forget(modules)
+        _newest = modules
+    return Registry(functions, tuple(broken), modules)
+
+
+class _Loading:
+    """One load under way."""
+
+    def __init__(self, root: Path, modules: Modules) -> None:
+        self.root = root
+        self.modules = modules
+        self.broken: list[Broken] = []
+
+    def run(self) -> tuple[dict[str, Function], list[Broken]]:
+        with declarations(self.root) as declared:
+            for name, path in self.modules.files.items():
+                try:
+                    self.modules.load(name)
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # user code may raise anything
+                    first = self.modules.failed.get(name, error)  # an importer may have met it before
+                    self._report_module(path or self.modules.folder, first)
+        found = dict.fromkeys(declared.functions)
+        for module in self.modules.loaded.values():  # also what they import from installed packages
+            found |= dict.fromkeys(value for value in vars(module).values() if isinstance(value, Function))
+        usable = [function for function in found if function.__module__ not in self.modules.failed]
+        return self._distinct(sorted(usable, key=lambda function: (function.file, function.line))), self.broken
+
+    def _distinct(self, functions: list[Function]) -> dict[str, Function]:
+        """Functions by name, without those that cannot be served."""
+        names: dict[str, Function] = {}
+        routes: dict[tuple[str | None, str], Function] = {}
+        for function in functions:
+            try:
+                function.arguments.compile()
+            except BadDefinition as error:
+                self._report(function, error.message, error.hint, keeps_route=True)
+                continue
+            shape = (function.method, _PARAMETERS.sub("{}", function.route or ""))
+            if function.name in names:
+                other = self._place(names[function.name])
+                self._report(
+                    function,
+                    f"{function.name} is already the name of a function at {other}",
+                    'Give one of them another name: @function(name="…").',
+                    keeps_route=shape not in routes,
+                )
+            elif function.route and shape in routes:
+                other = f"{routes[shape].name} at {self._place(routes[shape])}"
+                message = f"{function.method} {function.route} is already the route of {other}"
+                self._report(function, message, None, keeps_route=False)
+            else:
+                names[function.name] = function
+                if function.route:
+                    routes[shape] = function
+        return names
+
+    def _report(self, function: Function, message: str, hint: str | None, *, keeps_route: bool) -> None:
+        """A function that cannot be used, though its module can."""
+        file = self._relative(function.file)
+        route = ((function.method, function.route),) if function.method and function.route and keeps_route else ()
+        message = message.removeprefix(f"{file}:{function.line}: ")
+        self.broken.append(Broken(file, function.line, message, hint, "", route, (function.name,)))
+
+    def _report_module(self, path: Path, error: BaseException) -> None:
+        """A module that cannot be imported."""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if self._is_own(frame.filename)]
+        file, line = str(path), 1
+        if isinstance(error, SyntaxError) and error.filename and self._is_own(error.filename):
+            file, line = error.filename, error.lineno or 1
+        elif frames:
+            file, line = frames[-1].filename, frames[-1].lineno or 1
+        file = self._relative(file)
+        message, hint = _message(error), getattr(error, "hint", None)
+        message = message.removeprefix(f"{file}:{line}: ")
+        own = traceback.StackSummary.from_list(frames).format() if frames else []
+        text = "".join([*own, *traceback.format_exception_only(error)])
+        names, routes = declared_in(_text(path))
+        self.broken.append(Broken(file, line, message, hint, text, routes, names))
+
+    def _is_own(self, file: str) -> bool:
+        return file.startswith(f"{self.root}/")
+
+    def _relative(self, file: str) -> str:
+        return file.removeprefix(f"{self.root}/")
+
+    def _place(self, function: Function) -> str:
+        return f"{self._relative(function.file)}:{function.line}"
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, FluxError | BrokenImport):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,323 @@
+"""The one path that every request takes: a context and a function in, a reply and a record out."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flux.config import Project
+from flux.context import RequestContext
+from flux.engine.pool import Database
+from flux.engine.recording import Written
+from flux.engine.transaction import Transaction
+from flux.errors import DatabaseUnavailable, FunctionTimeout, HTTPError
+from flux.record import Failure, Record, Span
+from flux.redaction import Redactor
+from flux.runtime.arguments import Bound
+from flux.runtime.ctx import Ctx
+from flux.runtime.database import RequestDatabase
+from flux.runtime.deadline import Interrupted, Watchdog, bound_sleep
+from flux.runtime.execution import Execution, reset_current, set_current
+from flux.runtime.failures import failure_of, failure_of_thread
+from flux.runtime.functions import Function
+from flux.runtime.inflight import InflightTable
+from flux.runtime.loader import Registry
+from flux.runtime.logs import record_logs
+from flux.runtime.outbound import record_outbound
+from flux.runtime.response import Response, render
+from flux.runtime.writer import Writer
+
+#: SQLSTATEs after which the same work may succeed: serialization failure, deadlock.
+RETRYABLE = frozenset({"40001", "40P01"})
+
+#: Seconds before the second attempt at most; twice as long before each further one.
+BACKOFF = 0.02
+
+#: An input is kept whole up to this size, so that the request can be run again.
+INPUT_BYTES = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request has no answer of its own: what its caller may know."""
+
+    status: int
+    message: str
+    members: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back to the caller; `problem` in place of a body when the request failed or was refused."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    content_type: str | None
+    problem: Problem | None
+    record: Record
+
+
+class Runtime:
+    """Everything one worker process needs to run functions and record them. Opened after the fork.
+
+    `on_stuck` is called for a function that cannot be stopped; its worker should make way for another.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        database_url: str,
+        registry: Registry,
+        *,
+        inflight: InflightTable,
+        code_sha: str,
+        pool_size: int = 9,
+        on_stuck: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.project = project
+        self.registry = registry
+        self.code_sha = code_sha
+        self.redactor = Redactor(project.recording.redact)
+        self.inflight = inflight
+        self.database = Database(database_url, pool_size)
+        self.writer = Writer(self.database, inflight)
+        self._on_stuck = on_stuck
+        self._watchdog = Watchdog(self._stuck)
+
+    @property
+    def available(self) -> bool:
+        """False while the database is away."""
+        return self.writer.available
+
+    def open(self) -> None:
+        """Open the pool, start the writer and the watchdog, and make outbound calls and logs record themselves."""
+        bound_sleep()
+        record_outbound()
+        record_logs()
+        self.database.open()
+        self.writer.start()
+        self._watchdog.start()
+
+    def close(self) -> None:
+        """Write what waits and let go of the database."""
+        self._watchdog.stop()
+        self.writer.close()
+        self.database.close()
+
+    def reload(self, registry: Registry, code_sha: str) -> None:
+        """Other code from the next request on; requests in flight finish on what they began with."""
+        self.registry, self.code_sha = registry, code_sha
+
+    def id_is_used(self, request_id: UUID) -> bool:
+        """Whether a request of this id is recorded. Raises DatabaseUnavailable."""
+        with self.database.connection() as connection:
+            row = connection.execute(
+                "select exists (select from flux.trace_requests where request_id = %s)", (request_id,)
+            ).fetchone()
+        return bool(row and row[0])
+
+    def execute(self, context: RequestContext, function: Function, bound: Bound) -> Reply:
+        """Run a function with arguments that were bound to it."""
+        record = self._record(context, function.name, bound.given)
+        slot = self.inflight.claim(context, function.name, record.input)
+        timeout = function.timeout or self.project.functions.timeout
+        execution = Execution(record, timeout, time.monotonic() + timeout)
+        root = self._open_root(record)
+        token = set_current(execution)
+        try:
+            return _Run(self, function, bound, execution, root).run()
+        finally:
+            reset_current(token)
+            self.inflight.release(slot)
+
+    def refuse(
+        self,
+        context: RequestContext,
+        status: int,
+        message: str,
+        *,
+        function: str | None = None,
+        given: Mapping[str, Any] | None = None,
+        failure: Failure | None = None,
+    ) -> Record:
+        """Record a request that no function answered, off the way of its reply."""
+        record = self._record(context, function, given)
+        self._open_root(record)
+        outcome = "refused" if status < 500 else "error"
+        record.finish(outcome, status, failure or Failure(type="HTTPError", message=message, code=str(status)))
+        self.writer.put(Written(record.request_json(), record.spans_json()))
+        return record
+
+    def _record(self, context: RequestContext, function: str | None, given: Mapping[str, Any] | None) -> Record:
+        record = Record(context, self.redactor, self.project.recording.keep_bytes, self.project.root)
+        record.function = function
+        if given is not None:
+            record.input = record.json(given, INPUT_BYTES)
+        return record
+
+    def _open_root(self, record: Record) -> Span:
+        """The gateway's span, from the moment the request came."""
+        context = record.context
+        if context.kind == "http":
+            span = record.open("gateway", f"{context.method} {context.route or context.path}")
+        else:
+            span = record.open("gateway", context.kind)
+        span.started_ns = context.started_ns
+        span.input = record.input
+        return span
+
+    def _stuck(self, execution: Execution, thread_id: int) -> None:
+        """A thread does not come back: record its timeout from here, and give its worker up."""
+        record = execution.record
+        failure = failure_of_thread(thread_id, record, "the function ran longer than its timeout and cannot be stopped")
+        record.finish("timeout", 504, failure)
+        self.writer.put(Written(record.request_json(), record.spans_json()))
+        self._on_stuck()
+
+
+class _Run:
+    """One execution from its first attempt to its stored record."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        function: Function,
+        bound: Bound,
+        execution: Execution,
+        root: Span,
+    ) -> None:
+        self.runtime = runtime
+        self.function = function
+        self.bound = bound
+        self.execution = execution
+        self.record = execution.record
+        self.root = root
+        self.transaction = Transaction(runtime.database, self.record, function.isolation)
+
+    def run(self) -> Reply:
+        try:
+            while True:
+                try:
+                    return self._attempt()
+                except BaseException as error:
+                    self.transaction.undo()
+                    if not self._may_retry(error):
+                        reply = self._failed(error)
+                        if isinstance(error, KeyboardInterrupt):
+                            raise
+                        return reply
+                self._stand_back()
+                self.record.attempt += 1
+                self.record.reopen()
+        finally:
+            self.transaction.release()
+
+    def _attempt(self) -> Reply:
+        record, function = self.record, self.function
+        ctx = Ctx(
+            record,
+            RequestDatabase(self.transaction, record),
+            self.runtime.registry.functions,
+            record.context.credentials,
+        )
+        span = record.open("function", function.name)
+        span.input = record.input
+        if record.attempt > 1:
+            span.attributes["flux.attempt"] = record.attempt
+        try:
+            with self.runtime._watchdog.watching(self.execution, self.transaction.cancel, self._in_statement):
+                value = function.handler(ctx, **self.bound)
+            rendered = render(value)
+        except BaseException as error:
+            record.close(span, failure_of(self._named(error), record))
+            raise
+        span.output = record.output = record.json(value.body if isinstance(value, Response) else value)
+        record.close(span)
+        record.finish(_outcome(rendered.status), rendered.status)
+        self.root.output = record.output
+        self._store()
+        return Reply(rendered.status, rendered.headers, rendered.body, rendered.content_type, None, record)
+
+    def _store(self) -> None:
+        """Commit data and record together; a record without data goes to the writer."""
+        if not self.transaction.has_data:
+            self._store_soon()
+            return
+        try:
+            self.transaction.finish()
+        except Exception as error:
+            self.record.close(self.record.open("db", "commit"), failure_of(error, self.record))
+            raise
+
+    def _store_soon(self) -> None:
+        self.transaction.release()
+        self.runtime.writer.put(Written(self.record.request_json(), self.record.spans_json()))
+
+    def _failed(self, error: BaseException) -> Reply:
+        record = self.record
+        error = self._named(error)
+        failure = failure_of(error, record)
+        problem = _problem(error)
+        outcome = "timeout" if isinstance(error, FunctionTimeout) else _outcome(problem.status)
+        record.finish(outcome, problem.status, failure)
+        record.output = self.root.output = None
+        self.root.error = failure
+        if isinstance(error, DatabaseUnavailable):
+            self.runtime.writer.database_is_away()
+        self._store_failed()
+        return Reply(problem.status, (), b"", None, problem, record)
+
+    def _store_failed(self) -> None:
+        """Store the record of a failure with what it had written; without a database it waits for one."""
+        try:
+            self._store()
+        except DatabaseUnavailable:
+            self._store_soon()
+
+    def _may_retry(self, error: BaseException) -> bool:
+        """Only work that left no trace outside the transaction is done again."""
+        attempts = self.function.attempts or self.runtime.project.functions.attempts
+        return (
+            self.record.attempt < attempts
+            and getattr(error, "sqlstate", None) in RETRYABLE
+            and not self.transaction.commits
+            and not self.execution.tool_calls
+        )
+
+    def _stand_back(self) -> None:
+        """Wait a little, not the same for all, so that the other of a deadlock gets what it waited for."""
+        longest = BACKOFF * 2 ** (self.record.attempt - 1)
+        time.sleep(min(random.uniform(longest / 2, longest), self.execution.remaining()))  # noqa: S311
+
+    def _in_statement(self) -> bool:
+        return self.transaction.busy
+
+    def _named(self, error: BaseException) -> BaseException:
+        """The error at a deadline, whichever way the function was stopped, is FunctionTimeout."""
+        cancelled = getattr(error, "sqlstate", None) == "57014" and not self.execution.remaining()
+        if not isinstance(error, Interrupted) and not cancelled:
+            return error
+        timeout = FunctionTimeout(f"function {self.function.name} ran longer than {self.execution.timeout:g} s")
+        return timeout.with_traceback(error.__traceback__)
+
+
+def _outcome(status: int) -> str:
+    if status >= 500:
+        return "error"
+    return "refused" if status >= 400 else "ok"
+
+
+def _problem(error: BaseException) -> Problem:
+    """What the caller is told: an HTTPError says it itself; of any other error only that it happened."""
+    if isinstance(error, HTTPError):
+        return Problem(error.status, error.message, error.members)
+    if isinstance(error, FunctionTimeout):
+        return Problem(504, "the function did not answer in time", {})
+    if isinstance(error, DatabaseUnavailable):
+        return Problem(503, "the database is away", {})
+    return Problem(500, "the function failed", {})
