@@ -18,7 +18,7 @@ begin
             and to_date(right(child.relname, 10), 'YYYY_MM_DD') < day
         order by child.relname
     loop
-        execute format('drop table flux.%I', partition);
+        execute format('drop table if exists flux.%I', partition);
         return next partition;
     end loop;
 end

@@ -29,6 +29,7 @@ from flux.errors import DatabaseUnavailable, FluxError, PortInUse, UsageError
 from flux.gateway.app import Deployment, Gateway
 from flux.gateway.crashes import Undertaker, record_leftovers
 from flux.gateway.reload import Reloader
+from flux.gateway.upkeep import Upkeep
 from flux.record import Record
 from flux.runtime.inflight import InflightTable, inflight_folder
 from flux.runtime.loader import load
@@ -187,6 +188,8 @@ class _Serving:
         self.gateway = Gateway(project, self.runtime, deployment, events.on_record)
         self.undertaker = Undertaker(self.runtime.database, server.folder)
         self.undertaker.start()
+        self.upkeep = Upkeep(self.runtime.database, project.recording.keep_days)
+        self.upkeep.start()
         self.reloader: Reloader | None = None
         if events.migrate is not None:
             self.reloader = Reloader(
@@ -204,6 +207,7 @@ class _Serving:
         if self.reloader is not None:
             self.reloader.stop()
         self.undertaker.stop()
+        self.upkeep.stop()
         self.runtime.close()
         self.inflight.close()
 

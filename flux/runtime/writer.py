@@ -23,6 +23,10 @@ MOST_WAITING = 10_000
 #: Records written in one transaction.
 BATCH = 200
 
+#: Seconds that records are gathered before they are written together: one transaction for each would cost a busy
+#: process more than the requests themselves.
+GATHER = 0.02
+
 #: Seconds between two tries while the database is away.
 RETRY = 0.5
 
@@ -77,6 +81,8 @@ class Writer:
     def _run(self) -> None:
         while not (self._closing and not self._waiting):
             self._wake.wait(None if self.available and not self._waiting else RETRY)
+            if self.available and not self._closing:
+                time.sleep(GATHER)
             self._wake.clear()
             while self._waiting or not self.available:
                 if not self._write_batch():

@@ -225,7 +225,7 @@ def test_sessions_that_outlive_a_killed_server_do_not_block_the_next(project: Pr
     """A session busy computing does not notice that its server is gone, and holds its memory."""
     owner = use()
     busy = psycopg.connect(owner.url, autocommit=True)
-    busy.pgconn.send_query(b"do $$ begin loop end loop; end $$")
+    busy.pgconn.send_query(b"do $$ begin while clock_timestamp() < now() + interval '1 minute' loop end loop; end $$")
     time.sleep(0.2)
     kill_server(project)
 
