@@ -11,6 +11,7 @@ are read out, rolled back, and written again as rolled back.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -49,7 +50,9 @@ class Transaction:
         self._begun = False
         self._wrote = False
         self._savepoint = False
+        self._depth = 0
         self._snapshot: str | None = None
+        self._cancelling = threading.Lock()
 
     @property
     def has_data(self) -> bool:
@@ -63,7 +66,8 @@ class Transaction:
 
     def release(self) -> None:
         """Give the connection back, if there is one."""
-        connection, self._connection = self._connection, None
+        with self._cancelling:  # a cancellation under way must not reach who has the connection next
+            connection, self._connection = self._connection, None
         if connection is not None:
             self.database.give_back(connection)
 
@@ -109,26 +113,39 @@ class Transaction:
         with self._prepared(span, opening, control=True) as prelude:
             self._say(prelude)
             self._run(opening.encode())
-        self._savepoint = False
-        self._wrote = True
-        begun = self._begun
+        self._wrote, self._savepoint = True, False
+        self._depth += 1
         try:
             yield
         except BaseException:
-            if begun and self._begun and not self.lost:
-                self._recover()
-                attempted = self._read_attempted()
-                self._taken.pgconn.exec_(undoing.encode())
-                self._savepoint = False
-                survived = {write.id for write in self._read_attempted()}
-                self._attempted += [write for write in attempted if write.id not in survived]
+            self._undo_part(undoing)
             raise
+        finally:
+            self._depth -= 1
         if self._begun and not self.lost:
             self._run(closing.encode())
             self._savepoint = False
 
+    def _undo_part(self, undoing: str) -> None:
+        """Back to a savepoint of the user's, keeping what was written since."""
+        if self._begun and not self.lost:
+            self._recover()
+        if self._begun and not self.lost:
+            attempted = self._read_attempted()
+            self._run(undoing.encode())
+            self._savepoint = False
+            survived = {write.id for write in self._read_attempted()}
+            self._attempted += [write for write in attempted if write.id not in survived]
+
     def commit(self) -> None:
-        """End the unit of work early, with the record so far; the next statement begins another."""
+        """End the unit of work early, with the record so far; the next statement begins another.
+
+        Raises TransactionControl inside a savepoint, psycopg.Error when the database refuses the commit.
+        """
+        if self._depth:
+            raise TransactionControl(
+                "ctx.db.commit() stands inside ctx.db.savepoint()", hint="Commit before the savepoint or after it."
+            )
         if self._begun:
             self._commit(committed=True)
             self.commits += 1
@@ -165,9 +182,9 @@ class Transaction:
 
     def cancel(self) -> None:
         """Stop the statement that runs now; for the watchdog's thread."""
-        connection = self._connection
-        if connection is not None and not connection.closed:
-            connection.cancel_safe(timeout=5)
+        with self._cancelling:
+            if self.busy and self._connection is not None and not self._connection.closed:
+                self._connection.cancel_safe(timeout=5)
 
     # How a statement is sent
 

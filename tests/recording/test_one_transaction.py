@@ -173,6 +173,22 @@ def test_statements_that_end_the_transaction_are_refused(bench):
     assert app.query("select * from users") == []
 
 
+def test_commit_inside_a_savepoint_is_refused(bench):
+    """It would end the transaction that the savepoint is part of."""
+    app = bench("""
+        @function
+        def work(ctx):
+            with ctx.db.savepoint():
+                ctx.db.execute("insert into users (email) values ('x')")
+                ctx.db.commit()
+    """)
+
+    reply = app.call("work")
+
+    assert app.request(reply)["error_code"] == "XF306"
+    assert [m["rolled_back"] for m in app.mutations(reply)] == [True]
+
+
 def test_recording_adds_no_round_trip_over_a_network(bench, monkeypatch):
     """Counted on the wire: as many answers are waited for as the bare statements need."""
     app = bench("""

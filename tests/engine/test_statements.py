@@ -1,0 +1,85 @@
+"""What is known of a statement from its text; a writer must never be taken for a reader."""
+
+from __future__ import annotations
+
+import pytest
+
+from flux.engine.statements import controls_transaction, describe, is_single, may_write, tables
+
+READERS = frozenset({"count", "lower", "now", "max"})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from users",
+        "select count(*), max(id) from users where lower(email) = %s",
+        "-- delete\nselect 'insert into x' as text, $$update$$ from users",
+        "with recent as (select id from users) select * from recent where id in (select 1)",
+        "values (1), (2)",
+        "show search_path",
+    ],
+)
+def test_a_plain_query_is_a_reader(statement):
+    """It needs no savepoint before it as long as nothing was written."""
+    assert not may_write(statement, READERS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into users values (1)",
+        "with gone as (delete from users returning *) select * from gone",
+        "select * into copy from users",
+        "select * from users for update",
+        "select place_order(1)",
+        "select nextval('s')",
+        "select app.count(1)",
+        'select "Odd"(1)',
+        "explain analyze delete from users",
+        "do $$ begin end $$",
+        "call work()",
+        "",
+    ],
+)
+def test_what_may_write_or_lock_is_a_writer(statement):
+    """Taken for a reader, what was written before it could not be kept when it fails."""
+    assert may_write(statement, READERS)
+
+
+@pytest.mark.parametrize("statement", ["commit", "  ROLLBACK ", "/* x */ end", "select 1; commit", "-- x\nsavepoint a"])
+def test_control_of_the_transaction_is_seen(statement):
+    """It would separate the data from its record."""
+    assert controls_transaction(statement)
+
+
+@pytest.mark.parametrize("statement", ["select 'commit'", "prepare p as select 1", "insert into rollback values (1)"])
+def test_words_that_only_look_like_control_are_left_alone(statement):
+    """Refusing what is harmless would change the user's SQL."""
+    assert not controls_transaction(statement)
+
+
+def test_one_statement_is_told_from_several():
+    """Several cannot go through the extended protocol, and one should."""
+    assert is_single("select ';' ; ")
+    assert not is_single("select 1; select 2")
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("INSERT INTO app.users (a) VALUES (%s)", "insert app.users"),
+        ("update only users set a = 1", "update users"),
+        ("with x as (select 1) update users set a = 1", "update users"),
+        ('delete from "Odd Name"', 'delete "Odd Name"'),
+        ("select 1", "select"),
+    ],
+)
+def test_a_span_is_named_by_operation_and_table(statement, name):
+    """`flux trace` shows a tree of these."""
+    assert describe(statement) == name
+
+
+def test_tables_are_found_behind_joins_and_schemas():
+    """A column is as secret in a result as it is in its table."""
+    assert tables("select * from app.users u join orders on true where x = 'from nothing'") == ("users", "orders")
