@@ -236,7 +236,6 @@ def _span_json(span: Span) -> dict[str, Any]:
     }
 
 
-def timestamp(nanoseconds: int) -> str:
-    """Nanoseconds since the epoch as ISO 8601 in UTC, to the microsecond."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000:06d}Z"
+def timestamp(nanoseconds: int) -> datetime:
+    """Nanoseconds since the epoch as a time in UTC, to the microsecond."""
+    return datetime.fromtimestamp(nanoseconds / 1_000_000_000, UTC)

@@ -8,6 +8,7 @@ thread that is stuck.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -190,6 +191,8 @@ class _Serving:
         self.undertaker.start()
         self.upkeep = Upkeep(self.runtime.database, project.recording.keep_days)
         self.upkeep.start()
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
         self.reloader: Reloader | None = None
         if events.migrate is not None:
             self.reloader = Reloader(
