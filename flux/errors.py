@@ -80,6 +80,8 @@ class HTTPError(FluxError):
     code = "XF201"
 
     def __init__(self, status: int, message: str | None = None, **members: object) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"the status of an HTTPError is {status}, not a number from 400 to 599")
         super().__init__(message or f"HTTP {status}")
         self.status = status
         self.members = members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,9 @@ CREDENTIAL_HEADERS = frozenset(
 
 #: Shorter secrets are not looked for inside other text: "1" or "yes" would blank out half of a message.
 SHORTEST_SECRET_IN_TEXT = 6
+
+#: Shorter ones, such as a PIN, are looked for as whole words; of one or two characters they are not.
+SHORTEST_SECRET_AS_WORD = 3
 
 
 class Redactor:
@@ -69,4 +73,6 @@ def clean_text(text: str, secrets: set[str]) -> str:
     for secret in secrets:
         if text == secret or len(secret) >= SHORTEST_SECRET_IN_TEXT:
             text = text.replace(secret, REDACTED)
+        elif len(secret) >= SHORTEST_SECRET_AS_WORD:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REDACTED, text)
     return text

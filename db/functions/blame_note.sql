@@ -6,7 +6,7 @@ create or replace function flux.blame_note(recorded jsonb, present jsonb, tried 
 as $$
     select nullif(concat_ws('; ',
         case
-            when recorded is null then 'older than the record'
+            when recorded is null then 'no write of it is recorded'
             when present <> recorded
                 then format('the table now says %s: changed unrecorded', flux.value_text(present))
         end,

@@ -22,6 +22,8 @@ as $$
     -- Where whole rows are kept of an update, what did not change is no change. As text: to jsonb 1.10 equals 1.1.
     where (mutation).operation <> 'UPDATE'
         or (mutation).old_values ->> names.name is distinct from (mutation).new_values ->> names.name
+        -- A hidden value is kept of an update only where it changed.
+        or (mutation).row_key is not null and (mutation).new_values ->> names.name = '[redacted]'
     order by attribute.attnum nulls last, names.name
 $$;
 

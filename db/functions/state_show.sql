@@ -16,7 +16,7 @@ as $$
     from jsonb_each(
         case
             when seen_by is not null then flux.row_seen_by(to_regclass(target), state_show.row_key, seen_by)
-            else flux.row_as_of(to_regclass(target), state_show.row_key, coalesce(state_show.at, now()))
+            else flux.row_as_of(to_regclass(target), state_show.row_key, flux.recorded_moment(coalesce(state_show.at, now())))
         end
     ) as part
     left join pg_attribute as attribute

@@ -141,7 +141,7 @@ def _is_alive(connection: Connection) -> bool:
     if select([pgconn.socket], [], [], 0)[0]:
         try:
             pgconn.consume_input()
-        except psycopg.OperationalError:
+        except psycopg.Error:
             return False
     return pgconn.status == pq.ConnStatus.OK
 

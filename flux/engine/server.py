@@ -55,6 +55,24 @@ def embedded(folder: Path, binaries: Binaries | None = None, settings: Sequence[
         use.end()
 
 
+def revive(project: Project) -> None:
+    """Start the project's embedded Postgres again after it died under those who use it; nothing where it runs.
+
+    Raises CannotWrite, DatabaseUnavailable.
+    """
+    folder = project.state / "postgres"
+    if project.database_url or keeper.server_pid(folder / "data") is not None:
+        return
+    place = os.open(folder.parent / f"{folder.name}-locks" / "start", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        process = Cluster.at(folder).start()
+    finally:
+        os.close(place)
+    if process is not None:
+        _left_running.append(process)
+
+
 def prepare_state(state: Path) -> None:
     """Make the project's state folder, which git does not look into; raises CannotWrite."""
     try:

@@ -20,7 +20,13 @@ _TARGET = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _WRITING_WORDS = frozenset({"insert", "update", "delete", "merge", "into", "for", "call", "do", "nextval", "setval"})
-_CONTROL_WORDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "prepare"})
+_CONTROL = re.compile(
+    r"""(?: begin | start\s+transaction | commit | end | rollback | abort | savepoint | release | prepare\s+transaction
+      | set\s+ (?:local\s+|session\s+)? (?:role | authorization | session\s+authorization | flux\.\w+)
+      | reset\s+ (?:role | all | session\s+authorization | flux\.\w+) | discard ) \b""",
+    re.VERBOSE,
+)
+_SET_ROLE_CALL = re.compile(r"set_config\s*\(\s*'(?:role|session_authorization|flux\.\w+)'", re.IGNORECASE)
 _READING_STARTS = frozenset({"select", "with", "values", "table", "show", "explain"})
 
 #: Words that may stand before a parenthesis without being a function of the catalogue.
@@ -63,11 +69,9 @@ def is_single(sql: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def controls_transaction(sql: str) -> bool:
-    """Whether the text begins, ends or divides a transaction, which is the runtime's to do."""
-    firsts = (part.split(None, 2) for part in plain(sql).split(";"))
-    return any(
-        words and words[0] in _CONTROL_WORDS and (words[0] != "prepare" or words[1:2] == ["transaction"])
-        for words in firsts
+    """Whether the text begins, ends or divides a transaction, or changes its role, which is the runtime's to do."""
+    return _SET_ROLE_CALL.search(sql) is not None or any(
+        _CONTROL.match(part.strip()) is not None for part in plain(sql).split(";")
     )
 
 

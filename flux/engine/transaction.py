@@ -164,7 +164,7 @@ class Transaction:
         try:
             self._commit(committed=committed)
         except psycopg.Error:
-            if self.lost and self._is_recorded():
+            if self.lost and self._was_recorded():
                 return
             if kept or self._status == pq.TransactionStatus.IDLE:
                 self._end_unreadable(kept)
@@ -344,8 +344,13 @@ class Transaction:
             self.record.attributes["mutations_not_kept"] = f"{total - len(kept)} of {total}"
         return kept
 
-    def _is_recorded(self) -> bool:
-        """Whether the commit took place although the connection was lost before it said so."""
+    def _was_recorded(self) -> bool:
+        """Whether the commit took place although the connection was lost before it said so.
+
+        Raises DatabaseUnavailable where nobody can tell now; the record says then that it is not known.
+        """
+        if self._wrote:
+            self.record.attributes["mutations_not_kept"] = "the connection was lost at the commit"
         with self.database.connection() as connection:
             row = connection.execute(
                 "select exists (select from flux.trace_requests where request_id = %s and outcome = %s)",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
 
 from flux.engine.pool import Connection, Database
 from flux.engine.recording import Written, write_records
-from flux.errors import DatabaseUnavailable
+from flux.errors import CannotWrite, DatabaseUnavailable
 from flux.runtime.leftovers import leftovers
 
 #: Seconds between two looks.
@@ -51,11 +51,15 @@ def _missing(connection: Connection, records: Sequence[Written]) -> list[Written
 
 
 class Undertaker(threading.Thread):
-    """A worker's thread that looks after what others left, also while the database comes and goes."""
+    """A worker's thread that looks after what others left, also while the database comes and goes.
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    `revive` starts an embedded database that has died, and does nothing where it runs.
+    """
+
+    def __init__(self, database: Database, folder: Path, revive: Callable[[], None]) -> None:
         super().__init__(name="flux-undertaker", daemon=True)
         self._database = database
+        self._revive = revive
         self._folder = folder
         self._stopping = threading.Event()
 
@@ -63,11 +67,13 @@ class Undertaker(threading.Thread):
         """Look, and look again."""
         while True:
             try:
+                self._revive()
                 count = record_leftovers(self._database, self._folder)
-            except DatabaseUnavailable:
+            except (DatabaseUnavailable, CannotWrite):
                 count = 0
             if count:
-                log.warning("%d records of a process that died were stored", count)
+                noun = "record" if count == 1 else "records"
+                log.warning("stored %d %s of a process that died", count, noun)
             if self._stopping.wait(PERIOD):
                 return
 

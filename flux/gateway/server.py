@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from flux.config import Project
 from flux.deploy.identity import code_sha
 from flux.engine.pool import Database
+from flux.engine.server import revive
 from flux.errors import DatabaseUnavailable, FluxError, PortInUse, UsageError
 from flux.gateway.app import Deployment, Gateway
 from flux.gateway.crashes import Undertaker, record_leftovers
@@ -187,7 +188,7 @@ class _Serving:
         )
         self.runtime.open()
         self.gateway = Gateway(project, self.runtime, deployment, events.on_record)
-        self.undertaker = Undertaker(self.runtime.database, server.folder)
+        self.undertaker = Undertaker(self.runtime.database, server.folder, lambda: revive(project))
         self.undertaker.start()
         self.upkeep = Upkeep(self.runtime.database, project.recording.keep_days)
         self.upkeep.start()

@@ -30,7 +30,7 @@ def why_lines(answer: Answer, columns: int) -> Iterator[str]:
     sections = {
         "ROOT CAUSE": [] if went_well else _root_cause(answer, columns - 4),
         "LOCATION": [] if went_well or not_run else _location(answer, columns - 4),
-        "DATA CHANGES": _data_changes(answer["data_changes"], columns - 4),
+        "DATA CHANGES": _data_changes(answer["data_changes"], answer["gaps"], columns - 4),
         "SPAN TREE": _span_tree(answer, columns - 4),
         "SINCE WHEN": [] if went_well else _since_when(answer, columns - 4),
         "SUGGESTION": _suggestions(answer["suggestions"], columns - 4),
@@ -97,9 +97,9 @@ def own_frame(answer: Answer) -> Row | None:
     return {"file": file, "line": line, "function": request["function"], "source": None} if file else None
 
 
-def _data_changes(changes: Sequence[Row], columns: int) -> Iterator[str]:
+def _data_changes(changes: Sequence[Row], gaps: Sequence[Row], columns: int) -> Iterator[str]:
     if not changes:
-        yield "none: it wrote no tracked table"
+        yield "not known: its record is not whole" if gaps else "none: it wrote no tracked table"
         return
     for rolled_back, label, colour in ((False, "committed", "green"), (True, "rolled back", "yellow")):
         listed = [change for change in changes if change["rolled_back"] is rolled_back]

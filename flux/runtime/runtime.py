@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import current_thread, main_thread
 from typing import Any
 from uuid import UUID
 
@@ -208,7 +209,7 @@ class _Run:
                     self.transaction.undo()
                     if not self._may_retry(error):
                         reply = self._failed(error)
-                        if isinstance(error, KeyboardInterrupt):
+                        if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
                             raise
                         return reply
                 self._stand_back()
@@ -262,7 +263,7 @@ class _Run:
         record = self.record
         error = self._named(error)
         failure = failure_of(error, record)
-        problem = _problem(error)
+        problem = _problem(DatabaseUnavailable() if self.transaction.lost else error)
         outcome = "timeout" if isinstance(error, FunctionTimeout) else _outcome(problem.status)
         record.finish(outcome, problem.status, failure)
         record.output = self.root.output = None

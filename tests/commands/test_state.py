@@ -84,7 +84,8 @@ def test_history_as_json_has_everything(past):
         (("blame", "users", "--id", "7"), NotFound, "has no row id=7"),
         (("history", "users", "--id", "x"), UsageError, 'cannot have the key "x"'),
         (("show", "users", "--id", "42", "--at", "whenever"), UsageError, "neither a time nor a request id"),
-        (("show", "users", "--id", "42", "--at", "2020-01-01"), NotRecorded, "no such row in public.users then"),
+        (("show", "users", "--id", "42", "--at", "2020-01-01"), NotRecorded, "what was before 2026-03-10"),
+        (("show", "users", "--id", "42", "--at", "2999-01-01"), UsageError, "lies in the future"),
         (("show", "users", "--id", "42", "--at", "ffff"), NotFound, "no request begins with ffff"),
     ],
 )

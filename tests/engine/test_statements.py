@@ -47,13 +47,31 @@ def test_what_may_write_or_lock_is_a_writer(statement):
     assert may_write(statement, READERS)
 
 
-@pytest.mark.parametrize("statement", ["commit", "  ROLLBACK ", "/* x */ end", "select 1; commit", "-- x\nsavepoint a"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "commit",
+        "  ROLLBACK ",
+        "/* x */ end",
+        "select 1; commit",
+        "-- x\nsavepoint a",
+        "set role postgres",
+        "select 1; SET LOCAL ROLE postgres",
+        "reset role",
+        "set session authorization postgres",
+        "do $$begin perform set_config('role', 'postgres', true); end$$",
+        "set local flux.request_id = 'x'",
+    ],
+)
 def test_control_of_the_transaction_is_seen(statement):
     """It would separate the data from its record."""
     assert controls_transaction(statement)
 
 
-@pytest.mark.parametrize("statement", ["select 'commit'", "prepare p as select 1", "insert into rollback values (1)"])
+@pytest.mark.parametrize(
+    "statement",
+    ["select 'commit'", "prepare p as select 1", "insert into rollback values (1)", "set local work_mem = '1MB'"],
+)
 def test_words_that_only_look_like_control_are_left_alone(statement):
     """Refusing what is harmless would change the user's SQL."""
     assert not controls_transaction(statement)

@@ -152,14 +152,14 @@ def eventually(ask: Callable[[], Answer], seconds: float = 5.0) -> Answer:
 class Served:
     """One server. `url` is where it answers; `said` is what it printed on stderr so far."""
 
-    def __init__(self, root: Path, database_url: str, *arguments: str, command: str = "serve") -> None:
+    def __init__(self, root: Path, database_url: str | None, *arguments: str, command: str = "serve") -> None:
         self.root = root
         self.database_url = database_url
         where = ["--bind", "127.0.0.1:0"] if command == "serve" else ["--port", "0"]
         self.process = subprocess.Popen(
             [*FLUX, command, *where, *arguments],
             cwd=root,
-            env={**os.environ, "DATABASE_URL": database_url},
+            env={**os.environ, "DATABASE_URL": database_url or ""},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -213,3 +213,16 @@ def test_a_closed_terminal_ends_dev_and_no_request(serve):
 
     assert answer().status_code == 200
     assert served.process.wait(10) == 0
+
+
+def test_its_own_postgres_is_started_again_when_it_dies(tmp_path):
+    """Nobody should have to know that there is a server, let alone restart it."""
+    served = Served(make_project(tmp_path), None, command="dev")
+    try:
+        assert served.http.get("/hello").status_code == 200
+        pid_file = served.root / ".flux" / "postgres" / "data" / "postmaster.pid"
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+
+        eventually(lambda: served.http.post("/signup", json={"email": "a@b.com"}).status_code < 500, seconds=20)
+    finally:
+        served.stop()

@@ -77,7 +77,7 @@ def test_a_value_older_than_the_record_says_so(blank, questions):
     row = blame(questions, {"id": 1})
 
     assert (row["email"]["value"], row["email"]["request_id"]) == ("a", None)
-    assert row["email"]["note"] == "older than the record"
+    assert row["email"]["note"] == "no write of it is recorded"
     assert row["plan"]["note"] is None
 
 

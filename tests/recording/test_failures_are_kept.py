@@ -283,7 +283,42 @@ def test_functions_cannot_write_the_record(bench):
         "update flux.trace_requests set outcome = 'ok'",
         "delete from flux.execution_spans",
         "truncate flux.state_mutations",
+        "delete from flux.spans",
     ):
         reply = app.call("forge", statement=statement)
         assert app.request(reply)["error_code"] == "42501", statement
         assert issubclass(psycopg.errors.lookup("42501"), psycopg.errors.InsufficientPrivilege)
+
+
+@pytest.mark.parametrize(
+    "statement", ["set local role postgres", "do $$begin perform set_config('role', 'x', true); end$$"]
+)
+def test_functions_cannot_leave_their_role(bench, statement):
+    """With the role of the owner a statement that went astray could take the record away."""
+    app = bench("""
+        @function
+        def leave(ctx, statement: str):
+            ctx.db.execute(statement)
+    """)
+
+    assert app.request(app.call("leave", statement=statement))["error_code"] == "XF306"
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt()", "SystemExit(3)", "HTTPError(99)", "HTTPError(200, 'x')"])
+def test_whatever_is_raised_is_a_failure_of_this_request_alone(bench, raised):
+    """What ends a script must not end the worker, and a status that is none must not pass for success."""
+    app = bench(f"""
+        @function
+        def work(ctx):
+            ctx.db.execute("insert into users (email) values ('x')")
+            raise {raised}
+    """)
+    replies = []
+    thread = threading.Thread(target=lambda: replies.append(app.call("work")))
+
+    thread.start()
+    thread.join()
+
+    [reply] = replies
+    assert (reply.status, app.request(reply)["outcome"]) == (500, "error")
+    assert [m["rolled_back"] for m in app.mutations(reply)] == [True]
