@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from select import select
@@ -22,6 +23,9 @@ WAIT = 3.0
 
 #: Round trips longer than this, in seconds, are worth a pipeline, which costs about as much work by itself.
 FAR = 0.000_15
+
+# Each dead connection of the pool would say so by itself; that the database is away is said once, by the writer.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 Connection = psycopg.Connection[Any]
 

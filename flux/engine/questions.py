@@ -141,7 +141,8 @@ class Questions:
             found = self._rows(_KIND, {"name": name})[0]
             if not found["is_view"] and not found["is_function"]:
                 raise NotInstalled(
-                    f"this database has no flux.{name}", hint="Run `flux db migrate` to install Flux in it."
+                    f"nothing is recorded here: this database has no flux.{name}",
+                    hint="Run `flux dev`, or `flux db migrate`, to install Flux in it.",
                 )
             self._functions[name] = found["is_function"]
         return self._functions[name]

@@ -26,16 +26,18 @@ def history_lines(table: str, key: Mapping[str, Any], changes: Sequence[Row], co
     if total > len(changes):
         yield "  " + paint(f"… {total - len(changes):,} older ones; --limit {total} shows all", "dim")
     tails = [writer(change) for change in changes]
+    longest = max((len(change["operation"]) for change in changes), default=0)
+    indent = 25 + longest
     # The changes get what the writers leave, but no less than 24 columns.
-    room = max(24, columns - 31 - 2 - max(map(width, tails), default=0))
+    room = max(24, columns - indent - 2 - max(map(width, tails), default=0))
     for change, tail in zip(changes, tails, strict=True):
         texts = _texts(change, room)
-        operation = paint(pad(change["operation"], 6), _COLOURS[change["operation"]])
+        operation = paint(pad(change["operation"], longest), _COLOURS[change["operation"]])
         start = f"  {paint(full(change['recorded_at']), 'dim')}  {operation}  "
         colour = ("dim",) if change["rolled_back"] else ()
         yield start + pad(paint(texts[0], *colour) if colour else texts[0], room) + "  " + paint(tail, "cyan")
         for text in texts[1:]:
-            yield " " * 31 + (paint(text, *colour) if colour else text)
+            yield " " * indent + (paint(text, *colour) if colour else text)
 
 
 def row_name(table: str, key: Mapping[str, Any]) -> str:

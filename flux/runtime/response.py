@@ -133,7 +133,7 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911  # a return for each kind reads 
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if hasattr(type(value), "model_dump"):  # pydantic
         return value.model_dump(mode="json")
-    raise TypeError(f"a {type(value).__qualname__} has no JSON form")
+    raise TypeError(f"a value of type {type(value).__qualname__} has no JSON form")
 
 
 def _trouble(value: Any) -> tuple[str, str] | None:
