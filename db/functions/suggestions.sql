@@ -46,6 +46,8 @@ as $$
         union all
         select 12, rule.* from subject, flux.suggest_refused(request) as rule where subject.outcome = 'refused'
         union all
+        select 14, rule.* from subject, flux.suggest_broken(request) as rule where subject.error_code = 'XF205'
+        union all
         select 20, rule.* from flux.suggest_queries(request) as rule
     )
 

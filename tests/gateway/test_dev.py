@@ -94,6 +94,10 @@ def test_a_module_that_cannot_be_loaded_takes_no_other_down(served):
     assert ready.status_code == 503
     assert "functions/broken.py:10" in ready.json()["reasons"][0]
 
+    why = flux(served, "why", served.http.get("/broken").headers["x-request-id"][:8]).stdout
+    assert "functions/broken.py:10" in why
+    assert "10 │ def" in why
+    assert "mend functions/broken.py:10" in " ".join(why.split())
     served.write_function("broken.py", BROKEN.replace("def\n", ""))
     assert eventually(lambda: served.http.get("/broken").status_code == 200)
     assert served.http.get("/readyz").status_code == 200
