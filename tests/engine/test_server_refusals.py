@@ -43,7 +43,9 @@ def test_a_user_without_rights_needs_none(theirs: Project, use: Use) -> None:
 @pytest.mark.skipif(not AS_ROOT, reason="needs root")
 def test_root_runs_the_server_of_a_user_as_that_user(theirs: Project, use: Use) -> None:
     """`sudo flux trace` in somebody's project must not leave files there that they cannot open."""
-    use(**without_rights(theirs.root)).leave()
+    first = use(**without_rights(theirs.root))
+    assert first.url.startswith("postgresql://"), first.url
+    first.leave()
 
     with database(theirs):
         assert Path(f"/proc/{server_pid(data_of(theirs))}").stat().st_uid == theirs.root.stat().st_uid
