@@ -5,7 +5,6 @@ Everything that is refused goes through one place, so that no refusal is without
 
 from __future__ import annotations
 
-import linecache
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,10 +21,9 @@ from flux.context import RequestContext, new_request_id, short_id
 from flux.errors import DatabaseUnavailable, InvalidInput
 from flux.gateway import incoming
 from flux.gateway.ids import RequestIds
-from flux.gateway.problems import CONTENT_TYPE, Refused, problem, retry_headers
+from flux.gateway.problems import CONTENT_TYPE, Refused, failure_of_broken, problem, retry_headers
 from flux.gateway.routes import Match, NoMatch, RouteTable
 from flux.record import Failure, Record
-from flux.runtime.failures import signature
 from flux.runtime.functions import Function
 from flux.runtime.loader import Broken, Registry
 from flux.runtime.runtime import Problem, Runtime
@@ -229,17 +227,7 @@ class Gateway:
     def _refuse_broken(self, request: _Incoming, broken: Broken, response: falcon.Response) -> None:
         message = f"{broken.file} cannot be loaded: {broken.message}"
         location = f"{broken.file}:{broken.line}"
-        source = linecache.getline(str(self._root / broken.file), broken.line).strip()
-        frame = {"file": broken.file, "line": broken.line, "function": "<module>", "source": source, "own": True}
-        failure = Failure(
-            type="FunctionBroken",
-            message=message,
-            code="XF205",
-            location=location,
-            stack=(frame,),
-            signature=signature(request.function, "FunctionBroken", "XF205", frame, message),
-            hint=broken.hint,
-        )
+        failure = failure_of_broken(self._root, broken, request.function, message)
         told = Problem(500, message, {"location": location, "code": "XF205"})
         self._refuse(request, told, response, failure)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from uuid import UUID
 
 from flux.encoding import to_json
+from flux.record import Failure
+from flux.runtime.failures import signature
+from flux.runtime.loader import Broken
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -52,3 +57,18 @@ def problem(status: int, message: str, request_id: UUID, members: Mapping[str, o
 def retry_headers(status: int) -> dict[str, str]:
     """What a reply of this status tells about trying again."""
     return {"retry-after": str(RETRY_AFTER)} if status == 503 else {}
+
+
+def failure_of_broken(root: Path, broken: Broken, function: str | None, message: str) -> Failure:
+    """The failure of a request whose module cannot be loaded, at the line that is to be mended."""
+    source = linecache.getline(str(root / broken.file), broken.line).strip()
+    frame = {"file": broken.file, "line": broken.line, "function": "<module>", "source": source, "own": True}
+    return Failure(
+        type="FunctionBroken",
+        message=message,
+        code="XF205",
+        location=f"{broken.file}:{broken.line}",
+        stack=(frame,),
+        signature=signature(function, "FunctionBroken", "XF205", frame, message),
+        hint=broken.hint,
+    )
