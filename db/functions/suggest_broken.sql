@@ -18,7 +18,6 @@ as $$
         'flux doctor'
     from flux.trace_requests as subject
     where subject.request_id = request
-        and subject.error_code = 'XF205'
 $$;
 
 comment on function flux.suggest_broken(uuid) is
