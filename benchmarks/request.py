@@ -27,8 +27,8 @@ import psycopg
 from flux.config import Project
 from flux.context import RequestContext
 from flux.engine.server import database
-from flux.gateway.routes import RouteTable
 from flux.runtime.loader import load
+from flux.runtime.routes import RouteTable
 
 FUNCTIONS = """
 from flux import function

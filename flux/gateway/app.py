@@ -22,10 +22,10 @@ from flux.errors import DatabaseUnavailable, InvalidInput
 from flux.gateway import incoming
 from flux.gateway.ids import RequestIds
 from flux.gateway.problems import CONTENT_TYPE, Refused, failure_of_broken, problem, retry_headers
-from flux.gateway.routes import Match, NoMatch, RouteTable
 from flux.record import Failure, Record
 from flux.runtime.functions import Function
 from flux.runtime.loader import Broken, Registry
+from flux.runtime.routes import Match, NoMatch, RouteTable
 from flux.runtime.runtime import Problem, Runtime
 
 log = logging.getLogger("flux.gateway")

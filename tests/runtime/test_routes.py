@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux.gateway.routes import Match, NoMatch, RouteTable
 from flux.runtime.functions import Function, function
 from flux.runtime.loader import Broken, Registry
+from flux.runtime.routes import Match, NoMatch, RouteTable
 
 
 def table(*routes: str, broken: tuple[Broken, ...] = ()) -> RouteTable:
