@@ -8,16 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flux.errors import HTTPError
+    from flux.errors import Discard, HTTPError, Retry
     from flux.runtime.functions import function
     from flux.runtime.response import Response
     from flux.runtime.tools import tool
 
-__all__ = ["HTTPError", "Response", "function", "tool"]
+__all__ = ["Discard", "HTTPError", "Response", "Retry", "function", "tool"]
 
 _HOMES = {
+    "Discard": "flux.errors",
     "HTTPError": "flux.errors",
     "Response": "flux.runtime.response",
+    "Retry": "flux.errors",
     "function": "flux.runtime.functions",
     "tool": "flux.runtime.tools",
 }

@@ -18,6 +18,8 @@ from flux.errors import ConfigError, NotAProject
 FILE_NAME = "flux.toml"
 
 _SIZES = {"b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
+_WEBHOOK = re.compile(r"[A-Za-z0-9_-]+")
+_PATTERN = re.compile(r"(?:[A-Za-z0-9_-]+|\*)(?:\.(?:[A-Za-z0-9_-]+|\*))*")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -52,6 +54,27 @@ class Functions:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """How jobs are run. `lease` in seconds, `payload_limit` in bytes; `concurrency` of one worker process."""
+
+    lease: float = 30.0
+    max_attempts: int = 10
+    payload_limit: int = 1024**2
+    concurrency: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A receiver of events over HTTP. `events` are patterns of types; `secret` is the environment variable that holds
+    what deliveries are signed with, None where they are not signed."""
+
+    name: str
+    url: str
+    events: tuple[str, ...]
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A user's project: where it is and what its flux.toml says. `database_url` is None for the embedded Postgres."""
 
@@ -62,6 +85,8 @@ class Project:
     recording: Recording = field(default_factory=Recording)
     gateway: Gateway = field(default_factory=Gateway)
     functions: Functions = field(default_factory=Functions)
+    queue: Queue = field(default_factory=Queue)
+    webhooks: tuple[Webhook, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -126,12 +151,40 @@ class _Reader:
                 timeout=self.duration("functions", "timeout", 30.0),
                 attempts=self.take("functions", "attempts", int, 3),
             ),
+            queue=Queue(
+                lease=self.duration("queue", "lease", 30.0),
+                max_attempts=self.take("queue", "max_attempts", int, 10),
+                payload_limit=self.size("queue", "payload_limit", 1024**2),
+                concurrency=self.take("queue", "concurrency", int, 4),
+            ),
+            webhooks=self.webhooks(),
         )
         self.left.get("database", {}).pop("url", None)
         for table, keys in self.left.items():
             for key in keys:
                 raise ConfigError(f"{self.path}: [{table}] {key} is not a setting of Flux")
         return project
+
+    def webhooks(self) -> tuple[Webhook, ...]:
+        return tuple(self.webhook(name, table) for name, table in sorted(self.left.pop("webhooks", {}).items()))
+
+    def webhook(self, name: str, table: Any) -> Webhook:
+        where = f"webhooks.{name}"
+        if not isinstance(table, dict) or not _WEBHOOK.fullmatch(name):
+            raise ConfigError(f"{self.path}: [webhooks] {name} must be a table with a plain name: [webhooks.crm]")
+        self.left[where] = dict(table)
+        url = self.take(where, "url", str, "")
+        if not re.match(r"https?://[^\s/]", url):
+            raise ConfigError(f"{self.path}: [{where}] url must be an http or https URL, not {url!r}")
+        events = self.names(where, "events")
+        if not events or not all(map(is_event_pattern, events)):
+            raise ConfigError(
+                f'{self.path}: [{where}] events must be a list of event types such as ["order.*"], not {list(events)!r}'
+            )
+        secret = self.take(where, "secret", str, None)
+        if secret is not None and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", secret):
+            raise ConfigError(f'{self.path}: [{where}] secret must name an environment variable: "env:CRM_SECRET"')
+        return Webhook(name, url, events, secret.removeprefix("env:") if secret else None)
 
     def take(self, table: str, key: str, kind: type, default: Any) -> Any:
         value = self.left.get(table, {}).pop(key, default)
@@ -162,6 +215,11 @@ class _Reader:
             return duration_seconds(value)
         except ValueError:
             raise ConfigError(f'{self.path}: [{table}] {key} must be a duration such as "30s", not {value!r}') from None
+
+
+def is_event_pattern(pattern: object) -> bool:
+    """Whether this is a pattern of event types: words between dots, each of which may be *."""
+    return isinstance(pattern, str) and _PATTERN.fullmatch(pattern) is not None
 
 
 def duration_seconds(value: str | int | float) -> float:

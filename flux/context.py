@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,34 @@ from uuid import UUID
 def new_request_id() -> UUID:
     """A random UUID (version 4): its first 8 hex digits must tell requests apart, which a time-ordered one cannot."""
     return UUID(bytes=os.urandom(16), version=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The job that a request is an attempt at.
+
+    `depth` is how many hooks led to it, one by the work of another; `awaited` that other jobs may wait for its end, for
+    their turn or for room in their queue.
+    """
+
+    job_id: int
+    queue: str
+    attempt: int
+    max_attempts: int
+    depth: int
+    pushed_at: datetime
+    run_at: datetime
+    awaited: bool = False
+
+    def as_attribute(self) -> dict[str, Any]:
+        """What the record says of it, in the words of flux.job_attributes."""
+        return {
+            "id": self.job_id,
+            "queue": self.queue,
+            "pushed_at": self.pushed_at,
+            "run_at": self.run_at,
+            "max_attempts": self.max_attempts,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +70,7 @@ class RequestContext:
     parent_request_id: UUID | None = None
     parent_span_id: int | None = None
     replay_of: UUID | None = None
+    job: Job | None = None
 
 
 def short_id(request_id: UUID | str) -> str:

@@ -197,6 +197,70 @@ class TransactionControl(FluxError):
     code = "XF306"
 
 
+# Jobs
+
+
+class PayloadTooLarge(FluxError):
+    """the input of the job is larger than the project allows"""
+
+    code = "XF501"
+
+
+class LeaseLost(FluxError):
+    """the job is no longer this worker's"""
+
+    code = "XF502"
+
+
+class Retry(FluxError):
+    """the job asked to be tried again"""
+
+    code = "XF503"
+
+    def __init__(self, after: float | str | None = None, reason: str | None = None) -> None:
+        # After so many seconds, or text such as "5m"; else when a failure would be tried again.
+        from flux.config import duration_seconds  # it imports this module
+
+        super().__init__(reason)
+        self.after = None if after is None else duration_seconds(after)
+
+
+class Discard(FluxError):
+    """the job was discarded"""
+
+    code = "XF504"
+
+
+class NotHandedOff(FluxError):
+    """work cannot be handed on like this"""
+
+    code = "XF506"
+
+
+class KeyTaken(FluxError):
+    """another job of this function has the key"""
+
+    code = "XF507"
+
+
+class BadEvent(FluxError):
+    """this is not the type of an event"""
+
+    code = "XF521"
+
+
+class EventTooLarge(FluxError):
+    """the data of the event is larger than the project allows"""
+
+    code = "XF522"
+
+
+class BadSigningSecret(FluxError):
+    """the secret of the webhook cannot sign"""
+
+    code = "XF523"
+
+
 # Questions
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import chdir
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg import sql
 
-from flux.config import Project
+from flux.config import Project, Webhook
+from flux.jobs.declarations import declare
+from flux.runtime.loader import load
 
 SIGNED_UP = UUID("1a2b3c4d-0000-4000-8000-000000000001")
 RENAMED = UUID("a3c91ef0-0000-4000-8000-000000000002")
@@ -274,7 +277,76 @@ def told(database_url: str, root: Path) -> Project:
 def settle(project: Project) -> None:
     """Write the project's flux.toml."""
     database = f"[database]\nurl = {json.dumps(project.database_url)}\n" if project.database_url else ""
-    (project.root / "flux.toml").write_text(f'[project]\nname = "{project.name}"\n{database}')
+    webhooks = "".join(
+        f'[webhooks.{webhook.name}]\nurl = "{webhook.url}"\nevents = {json.dumps(webhook.events)}\n'
+        + (f'secret = "env:{webhook.secret}"\n' if webhook.secret else "")
+        for webhook in project.webhooks
+    )
+    (project.root / "flux.toml").write_text(f'[project]\nname = "{project.name}"\n{database}{webhooks}')
+
+
+HANDED = """
+from flux import function
+
+
+@function(cron="30 2 * * *", timezone="Europe/Berlin")
+def nightly(ctx) -> None: ...
+
+
+@function(on="order.*")
+def receipt(ctx) -> None: ...
+
+
+@function(
+    after="insert,update", table="orders", when="new.total > 100 and old.total is distinct from new.total"
+)
+def big_order(ctx, new: dict) -> None: ...
+"""
+
+EVENT = UUID("e0e00000-0000-4000-8000-000000000007")
+
+
+def handing_on(project: Project) -> Project:
+    """The story's project with a schedule, a subscriber, a hook, a webhook, and an event whose delivery failed."""
+    (project.root / "functions" / "handed.py").write_text(HANDED)
+    crm = Webhook("crm", "https://crm.example.com/hooks", ("order.*", "user.deleted"), "CRM_SECRET")
+    project = replace(project, webhooks=(crm,))
+    assert project.database_url is not None
+    assert declare(project.database_url, project, load(project)) == {}
+    with psycopg.connect(project.database_url) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(
+            """
+            insert into flux.events (id, source, type, subject, time, data, request_id, span_id)
+            values (%s, '/shop/upgrade', 'order.paid', 'orders/42', '2026-03-10 14:22:01', '{"order": 42}', %s, 3)
+            """,
+            (EVENT, UPGRADED),
+        )
+        connection.execute(
+            """
+            insert into flux.jobs (
+                job_id, kind, function, run_at, attempt, created_at, error, error_request_id
+            )
+            values (
+                1234, 'event', 'flux.webhook', now() + interval '1 hour', 2, '2026-03-10 14:22:01',
+                'POST crm.example.com/hooks answered 502 Bad Gateway', %s
+            )
+            """,
+            (FAILED,),
+        )
+        connection.execute("insert into flux.deliveries values (1234, 'crm', %s, '2026-03-10 14:22:01')", (EVENT,))
+        connection.execute(
+            """
+            insert into flux.finished_jobs (
+                job_id, state, kind, queue, function, priority, run_at, attempt, max_attempts, depth,
+                created_at, request_id, finished_at
+            )
+            values (1233, 'done', 'cron', 'default', 'nightly', 0, now(), 1, 10, 0, now(), %s, now())
+            """,
+            (RENAMED,),
+        )
+        connection.execute("insert into flux.cron_ticks values ('nightly', '2026-03-10 01:30', 'missed', 2, 1233)")
+    return project
 
 
 def run(command: click.Command, project: Project, *arguments: str) -> Result:
@@ -287,3 +359,18 @@ def run(command: click.Command, project: Project, *arguments: str) -> Result:
         result = CliRunner().invoke(command, arguments)
     time.tzset()
     return result
+
+
+def queueing(project: Project) -> Project:
+    """The story's project with jobs: 1001 is dead, 1002 waits for tomorrow, 1003 is dead for another function."""
+    with psycopg.connect(project.database_url) as connection:
+        for job, function in ((1001, "send_welcome"), (1002, "send_welcome"), (1003, "report")):
+            connection.execute(
+                "insert into flux.jobs (job_id, function, queue, run_at, input, parent_request_id, parent_span_id)"
+                " values (%s, %s, 'mail', now() + interval '1 day', '{\"user_id\": 42}', %s, 2)",
+                (job, function, SIGNED_UP),
+            )
+            if job != 1002:
+                connection.execute("select flux.end_job(%s, 'dead', 'ConnectError: no mail server', %s)", (job, FAILED))
+        connection.execute("insert into flux.jobs (function, error, attempt) values ('report', 'ValueError: no', 2)")
+    return project

@@ -16,7 +16,7 @@ import click
 import psycopg
 import pytest
 from click.testing import CliRunner
-from story import UNIQUE, failed_columns, failing, request, settle, told
+from story import UNIQUE, failed_columns, failing, handing_on, queueing, request, settle, told
 
 from flux import errors
 from flux.cli import COMMANDS, main
@@ -31,7 +31,7 @@ SPEAKING = [*MODULES, *PAGES, *sorted((ROOT / "db").rglob("*.sql")), *sorted((RO
 LONG = {"flux/engine/transaction.py", "flux/runtime/runtime.py"}
 
 #: Commands that run until they are stopped; their own tests run them.
-ENDLESS = {"dev", "serve", "tail"}
+ENDLESS = {"dev", "serve", "tail", "worker"}
 
 #: Its exit code is about the server, and that of the tests is not durable, for speed.
 MAY_SAY_NO = {"doctor"}
@@ -256,7 +256,7 @@ def documented_lines():
 @pytest.fixture(scope="module")
 def story(new_database, tmp_path_factory):
     """A project whose past is that of the pages and a failure of just now, with the function they call."""
-    project = told(new_database(), tmp_path_factory.mktemp("story"))
+    project = queueing(handing_on(told(new_database(), tmp_path_factory.mktemp("story"))))
     settle(project)
     now = datetime.now(UTC).isoformat()
     failed = failing(NOW, "insert users", "insert into users …", dict(UNIQUE))

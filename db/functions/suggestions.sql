@@ -49,6 +49,10 @@ as $$
         select 14, rule.* from subject, flux.suggest_broken(request) as rule where subject.error_code = 'XF205'
         union all
         select 20, rule.* from flux.suggest_queries(request) as rule
+        union all
+        select 21, rule.* from flux.suggest_pusher(request) as rule
+        union all
+        select 22, rule.* from flux.suggest_hand_off(request) as rule
     )
 
     select found.certainty, found.suggestion, found.about, found.command

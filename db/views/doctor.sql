@@ -56,6 +56,16 @@ where not exists (select from pg_catalog.pg_event_trigger where evtname like '%f
 union all
 
 select
+    'hooks',
+    'problem',
+    format('%s does not run after writes: %s', hook.subscriber, hook.fault),
+    'Mend it, then run `flux db migrate`.'
+from flux.subscribers as hook
+where hook.fault is not null
+
+union all
+
+select
     'partitions',
     case when to_date(partitions.last_day, 'YYYY_MM_DD') > current_date then 'ok' else 'problem' end,
     coalesce(

@@ -23,16 +23,22 @@ def migrate(project: Project, style: Style) -> None:
     """Install Flux and run the project's new migrations, all in one transaction; a second run changes nothing."""
     from flux.engine.installer import install
     from flux.engine.server import database
+    from flux.jobs.declarations import declare
     from flux.presenters.answer import present, present_json
     from flux.presenters.database import installed_lines
+    from flux.runtime.loader import load
 
     with database(project) as url:
         done = install(url, project)
+        faults = declare(url, project, load(project))
     if style.json:
-        present_json({**asdict(done), "tables": [{"table": name, "outcome": outcome} for name, outcome in done.tables]})
+        tables = [{"table": name, "outcome": outcome} for name, outcome in done.tables]
+        hooks = [{"function": name, "fault": fault} for name, fault in faults.items()]
+        present_json({**asdict(done), "tables": tables, "hook_faults": hooks})
         return
     objects = len(done.made) + len(done.dropped)
-    present(installed_lines(done.migrations, objects, done.tables, done.warnings, style.width), style)
+    warnings = [*done.warnings, *(f"{name} does not run after writes: {fault}" for name, fault in faults.items())]
+    present(installed_lines(done.migrations, objects, done.tables, warnings, style.width), style)
 
 
 @db.command

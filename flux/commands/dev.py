@@ -11,9 +11,10 @@ from flux.presenters.style import Style
 
 @click.command
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one. Default 4000.")
+@click.option("--no-worker", is_flag=True, help="Run no jobs here.")
 @answer_options
 @click.pass_obj
-def dev(project: Project, port: int | None, style: Style) -> None:
+def dev(project: Project, port: int | None, no_worker: bool, style: Style) -> None:
     """Serve this project here, and reload functions as they change.
 
     Starts the embedded Postgres unless the project names a database, applies migrations, and prints each request as it
@@ -41,6 +42,7 @@ def dev(project: Project, port: int | None, style: Style) -> None:
             listener,
             workers=1,
             threads=project.gateway.threads,
+            jobs=0 if no_worker else project.queue.concurrency,
             events=Events(
                 on_record=announcer.answered,
                 on_deploy=lambda deployment: announcer.deployed(deployment.registry),

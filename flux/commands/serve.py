@@ -13,9 +13,12 @@ from flux.presenters.style import Style
 @click.option("--bind", help="Where to listen: HOST:PORT, or unix:PATH. Default 127.0.0.1:4000.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes. Default one a core.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads, and database connections, a process. Default 8.")
+@click.option("--no-worker", is_flag=True, help="Run no jobs here: `flux worker` does.")
 @answer_options
 @click.pass_obj
-def serve(project: Project, bind: str | None, workers: int | None, threads: int | None, style: Style) -> None:
+def serve(
+    project: Project, bind: str | None, workers: int | None, threads: int | None, no_worker: bool, style: Style
+) -> None:
     """Serve this project in production: several processes, no reload.
 
     Applies migrations, then serves until SIGTERM, which lets running requests finish. SIGHUP starts fresh processes
@@ -40,6 +43,7 @@ def serve(project: Project, bind: str | None, workers: int | None, threads: int 
             listener,
             workers=workers or settings.workers,
             threads=threads or settings.threads,
+            jobs=0 if no_worker else project.queue.concurrency,
             events=Events(
                 on_record=announcer.answered,
                 on_deploy=lambda deployment: announcer.deployed(deployment.registry),

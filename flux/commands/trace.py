@@ -22,6 +22,7 @@ from flux.presenters.style import Style
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many requests.")
 @click.option("--full", is_flag=True, help="With ID: SQL, input, output and error of every step.")
 @click.option("--flame", is_flag=True, help="With ID: the steps as bars on the time axis.")
+@click.option("--no-children", is_flag=True, help="With ID: only this request, not what it handed off.")
 @answer_options
 @click.pass_obj
 def trace(
@@ -34,9 +35,10 @@ def trace(
     limit: int,
     full: bool,
     flame: bool,
+    no_children: bool,
     style: Style,
 ) -> None:
-    """The latest requests, newest last; with ID, that request step by step.
+    """The latest requests, newest last; with ID, that request step by step, with the jobs it handed off.
 
     ID is 4 or more of the first digits of a request id, with or without req:.
     """
@@ -47,7 +49,7 @@ def trace(
         raise UsageError("--full and --flame show one request", hint="Give its id: flux trace ID --flame.")
     with questions_of(project, local_zone()) as questions:
         if request is not None:
-            _one(questions.trace(request), style, full=full, flame=flame)
+            _one(questions.trace(request, children=not no_children), style, full=full, flame=flame)
             return
         rows = questions.ask(
             "requests_matching",

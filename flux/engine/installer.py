@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from flux.config import Project
+from flux.config import Project, Queue
 from flux.engine import objects
 from flux.engine.binaries import OLDEST
 from flux.engine.migrations import run_migration
@@ -32,7 +32,8 @@ _ATTEMPTS = 5
 #: Checksum and definition of installed files, by scope and path.
 _Done = dict[tuple[str, str], tuple[str, str | None]]
 
-_SETTINGS = ("schemas", "exclude", "redact")
+_NUMBERS = ("max_attempts", "payload_limit")
+_SETTINGS = ("schemas", "exclude", "redact", *_NUMBERS)
 _COLLISIONS = ("42710", "23505", "40001", "40P01", "XX000")
 
 
@@ -212,16 +213,24 @@ def _pending(files: Sequence[SqlFile], done: _Done, scope: str) -> list[SqlFile]
 
 def _write_settings(connection: Connection, project: Project) -> None:
     for name in _differing_settings(connection, project):
-        names = list(getattr(project.recording, name))
+        value = _setting(project, name)
         connection.execute("delete from flux.settings where name = %s", (name,))
-        if names:
-            connection.execute("insert into flux.settings (name, value) values (%s, %s)", (name, Jsonb(names)))
+        if value:
+            connection.execute("insert into flux.settings (name, value) values (%s, %s)", (name, Jsonb(value)))
 
 
 def _differing_settings(connection: Connection, project: Project) -> list[str]:
     """The settings that are not as in flux.toml; an empty list is stored as no row."""
     there = dict(connection.execute("select name, value from flux.settings").fetchall())
-    return [name for name in _SETTINGS if there.get(name, []) != list(getattr(project.recording, name))]
+    return [name for name in _SETTINGS if there.get(name, []) != _setting(project, name)]
+
+
+def _setting(project: Project, name: str) -> list[str] | int:
+    """What flux.toml says; an empty list for nothing, and for a number that the database has by itself."""
+    if name not in _NUMBERS:
+        return list(getattr(project.recording, name))
+    number: int = getattr(project.queue, name)
+    return [] if number == getattr(Queue(), name) else number
 
 
 def _installed_files(connection: Connection) -> _Done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from select import select
 from time import perf_counter
@@ -53,7 +53,8 @@ class _ObjectDumper(JsonbDumper):
 class Database:
     """A pool of connections, opened after the worker was forked.
 
-    Raises DatabaseUnavailable when no connection can be had in WAIT seconds.
+    Raises DatabaseUnavailable when no connection can be had in WAIT seconds. `on_hand_off` is called after each commit
+    that handed work on.
     """
 
     def __init__(self, url: str, size: int, *, name: str = "flux", prepare: bool = True) -> None:
@@ -61,6 +62,7 @@ class Database:
         self.readers: frozenset[str] = frozenset()
         self.has_deferrable = True
         self.far = False
+        self.on_hand_off: Callable[[], None] = lambda: None
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,

@@ -76,17 +76,24 @@ class Questions:
             values = {key: Jsonb(value) if isinstance(value, dict) else value for key, value in arguments.items()}
             return self._rows(call, values)
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
-    def trace(self, given: str) -> dict[str, Any]:
-        """One request with its steps and what stands out in them; `given` is how people write its id."""
+    def trace(self, given: str, *, children: bool = False) -> dict[str, Any]:
+        """One request with its steps and what stands out in them; `given` is how people write its id.
+
+        With `children` also what it handed off, and that in turn, each attempt with its own steps.
+        """
         request = self.value("request_named", given=given)
+        handed_off = self.ask("handed_off", request=request) if children else []
+        for one in handed_off:
+            one["steps"] = self.ask("span_tree", request=one["request_id"]) if one["request_id"] else []
         return {
             "request": self.ask("request_record", request=request)[0],
             "root_cause": self.ask("root_cause", request=request),
             "steps": self.ask("span_tree", request=request),
             "repeated": self.ask("repeated_queries", request=request),
             "gaps": self.ask("record_gaps", request=request),
+            **({"handed_off": handed_off} if children else {}),
         }
 
     def why(self, given: str) -> dict[str, Any]:
@@ -167,14 +174,14 @@ def asking(url: str, zone: str = "UTC") -> Iterator[Questions]:
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="flux")
     except psycopg.OperationalError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
     with connection:
         connection.execute("set default_transaction_read_only = on")
         connection.execute(_SESSION, {"zone": zone, "patience": PATIENCE})
         yield Questions(connection)
 
 
-def _translated(error: psycopg.Error) -> FluxError:
+def translated(error: psycopg.Error) -> FluxError:
     """The error of Flux that an error of Postgres stands for."""
     state = error.sqlstate or ""
     diagnosis = error.diag

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from flux.record import Record
 MOST_ATTEMPTED = 10_000
 
 RECORD = "select flux.record_request(%s::jsonb, %s::jsonb, %s::jsonb)"
+FINISH = "select flux.finish_jobs(%s::jsonb, %s::jsonb)"
 
 _ATTEMPTED = """
     select id, to_jsonb(written)::text, count(*) over ()
@@ -36,10 +37,11 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A finished record as JSON, ready for flux.record_request."""
+    """A finished record as JSON, ready for flux.record_request; `completes` when its job is done with it."""
 
     request: bytes
     spans: bytes
+    completes: bool = False
 
 
 def record_values(
@@ -63,7 +65,7 @@ def attempted_writes(connection: psycopg.Connection[Any], request_id: UUID) -> t
 
 
 def write_records(connection: psycopg.Connection[Any], batch: Sequence[Written]) -> list[str]:
-    """Write finished records that have no data of their own, without waiting for the disk.
+    """Write finished records that have no data of their own, without waiting for the disk unless they complete jobs.
 
     All go in one transaction; when the database refuses one, each goes by itself. Returns the errors of those it
     refused; raises DatabaseUnavailable when the connection is gone, with nothing written that was not committed.
@@ -79,9 +81,20 @@ def write_records(connection: psycopg.Connection[Any], batch: Sequence[Written])
 
 
 def _write_together(connection: psycopg.Connection[Any], batch: Sequence[Written]) -> None:
+    done = [one for one in batch if one.completes]
+    plain = [(one.request.decode(), one.spans.decode(), None) for one in batch if not one.completes]
     with connection.transaction():
-        connection.execute("set local synchronous_commit = off")
-        connection.cursor().executemany(RECORD, [(one.request.decode(), one.spans.decode(), None) for one in batch])
+        if not done:
+            connection.execute("set local synchronous_commit = off")
+        if plain:
+            connection.cursor().executemany(RECORD, plain)
+        if done:
+            connection.execute(FINISH, (_array(one.request for one in done), _array(one.spans for one in done)))
+
+
+def _array(values: Iterable[bytes]) -> str:
+    """JSON values as one JSON array."""
+    return f"[{b','.join(values).decode()}]"
 
 
 def _write_alone(connection: psycopg.Connection[Any], one: Written) -> str | None:

@@ -12,13 +12,14 @@ LOCK_TIMEOUT = "500ms"
 
 
 def keep_days(database: Database, days: int) -> list[str]:
-    """Make the days ahead, and forget those before the last `days`, in UTC; the names of the partitions dropped.
+    """Make the days ahead, and forget free keys and the days before the last `days`, in UTC; the partitions dropped.
 
     Where running requests hold the old days, they are dropped at another time. Raises DatabaseUnavailable.
     """
     try:
         with database.connection() as connection:
             connection.execute("select flux.make_partitions()")
+            connection.execute("delete from flux.job_keys where until < now()")
             return _forget(connection, days)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(str(error)) from error

@@ -21,6 +21,7 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.rows import DictRow, dict_row
 
+from flux.engine.jobs import JobFailure, settling
 from flux.engine.pool import Connection, Database
 from flux.engine.recording import Attempted, attempted_writes, record_values
 from flux.engine.statements import controls_transaction, is_single, may_write
@@ -36,7 +37,8 @@ class Transaction:
     """One unit of work after another on one connection, which is taken at the first statement.
 
     Used by the thread of the request alone; only cancel() may be called from another. `isolation` is one of
-    ISOLATION_LEVELS or None for the server's default.
+    ISOLATION_LEVELS or None for the server's default. `hand_offs` counts what is to be handed on with the commit. Where
+    the request is an attempt at a job, the commit also completes the job, or says that it `failed`.
     """
 
     def __init__(self, database: Database, record: Record, isolation: str | None = None) -> None:
@@ -45,6 +47,8 @@ class Transaction:
         self.isolation = isolation
         self.commits = 0
         self.busy = False
+        self.hand_offs = 0
+        self.failed: JobFailure | None = None
         self._attempted: list[Attempted] = []
         self._connection: Connection | None = None
         self._begun = False
@@ -179,6 +183,7 @@ class Transaction:
             if not self.lost:
                 self._run(b"rollback")
         self._begun = self._wrote = self._savepoint = False
+        self.hand_offs = 0
 
     def cancel(self) -> None:
         """Stop the statement that runs now; for the watchdog's thread."""
@@ -227,6 +232,10 @@ class Transaction:
         if context.claims is not None:
             claims = orjson.dumps(dict(context.claims)).decode()
             lines.append(f"set local flux.claims = {self._literal(claims)}")
+        if context.trace_id is not None and context.trace_id != context.request_id.hex:
+            lines.append(f"set local flux.trace_id = {self._literal(context.trace_id)}")
+        if context.job is not None and context.job.depth:
+            lines.append(f"set local flux.hook_depth = '{context.job.depth}'")
         lines.append("set local role flux_app")
         if self._snapshot is None:
             lines.append("select pg_catalog.pg_current_snapshot()::text")
@@ -274,12 +283,15 @@ class Transaction:
     def _commit(self, *, committed: bool) -> None:
         """The record and `commit` in one message; `committed` says whether the data goes with it."""
         record, lines = self.record, []
+        job = record.context.job if record.outcome != "running" else None
         if not self._wrote:
             lines.append("set local synchronous_commit = off")
-        elif self.database.has_deferrable:  # what they refuse is refused here, where it can still be read
+        elif self.database.has_deferrable or job:  # what is refused is refused here, where it can still be read
             lines += ["savepoint flux_statement", "set constraints all immediate"]
             self._savepoint = True
         lines.append("set local role none")
+        if job:
+            lines.append(settling(job, record.context.request_id, self.failed, self._literal))
         values = record_values(record, self._snapshot, self._attempted, committed=committed, again=self.commits > 0)
         literals = (self._literal(value) if value is not None else "null" for value in values)
         lines += [f"select flux.record_request({', '.join(literals)})", "commit"]
@@ -289,6 +301,9 @@ class Transaction:
         record.mark_written()
         self._attempted.clear()
         self._begun = self._wrote = self._savepoint = False
+        if self.hand_offs:
+            self.hand_offs = 0
+            self.database.on_hand_off()
 
     def _end_unreadable(self, kept: list[Attempted]) -> None:
         """A commit was refused whole: all that is left of what was written is what was read before."""
@@ -305,7 +320,12 @@ class Transaction:
             self.release()
         if self._connection is None:
             self._connection = self.database.take()
-        self._run(b"begin")
+        try:
+            self._run(b"begin")
+        except psycopg.Error as error:
+            if self.lost:  # the server has just gone, and this connection had not heard of it
+                raise DatabaseUnavailable(str(error)) from error
+            raise
         self._begun = True
 
     def _undo_statement(self, guarded: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from flux.engine.jobs import bury
 from flux.engine.pool import Connection, Database
 from flux.engine.recording import Written, write_records
 from flux.errors import CannotWrite, DatabaseUnavailable
@@ -35,12 +36,21 @@ def record_leftovers(database: Database, folder: Path) -> int:
                 missing = _missing(connection, left.records)
                 for error in write_records(connection, missing):
                     log.error("a record of a process that died could not be stored: %s", error)
+                _settle_jobs(connection, left.path.stem, left.records)
         except BaseException:
             left.leave()
             raise
         left.discard()
         count += len(missing)
     return count
+
+
+def _settle_jobs(connection: Connection, table: str, records: Sequence[Written]) -> None:
+    """Jobs the process had done are done, those it was running are tried again, those it had not begun are free."""
+    requests = [orjson.loads(record.request) for record in records]
+    done = [request["request_id"] for request in requests if request["outcome"] == "ok"]
+    begun = [request["request_id"] for request in requests if request["outcome"] != "ok"]
+    bury(connection, table, begun, done)
 
 
 def _missing(connection: Connection, records: Sequence[Written]) -> list[Written]:

@@ -25,7 +25,8 @@ PAUSE = 500
 
 
 class Reloader(threading.Thread):
-    """Watches a project. `migrate` applies migrations; `on_deploy` and `on_error` are told what came of a change."""
+    """Watches a project. `migrate` applies migrations, `declare` tells the database what the functions declare then;
+    `on_deploy` and `on_error` are told what came of a change."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Reloader(threading.Thread):
         gateway: Gateway,
         *,
         migrate: Callable[[], None],
+        declare: Callable[[], None],
         on_deploy: Callable[[Deployment], None],
         on_error: Callable[[FluxError], None],
     ) -> None:
@@ -40,6 +42,7 @@ class Reloader(threading.Thread):
         self._project = project
         self._gateway = gateway
         self._migrate = migrate
+        self._declare = declare
         self._on_deploy = on_deploy
         self._on_error = on_error
         self._stopping = threading.Event()
@@ -86,6 +89,7 @@ class Reloader(threading.Thread):
         try:
             if any(path.is_relative_to(self._migrations) for path in paths):
                 self._migrate()
+                self._declare()
             if any(path.is_relative_to(self._functions) for path in paths):
                 self._reload()
             if self._settings in paths:
@@ -98,4 +102,5 @@ class Reloader(threading.Thread):
     def _reload(self) -> None:
         deployment = Deployment.of(load(self._project), code_sha(self._project.root))
         self._gateway.deploy(deployment)
+        self._declare()
         self._on_deploy(deployment)

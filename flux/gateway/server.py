@@ -32,6 +32,7 @@ from flux.gateway.app import Deployment, Gateway
 from flux.gateway.crashes import Undertaker, record_leftovers
 from flux.gateway.reload import Reloader
 from flux.gateway.upkeep import Upkeep
+from flux.jobs.service import JobService
 from flux.record import Record
 from flux.runtime.inflight import InflightTable, inflight_folder
 from flux.runtime.loader import load
@@ -98,7 +99,8 @@ def listen(bind: str) -> Listener:
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The server in the foreground; run() comes back when it was told to stop and every request has ended.
 
-    `workers` of 0 is one a core. `stops_on_hangup`: a closed terminal ends it; otherwise SIGHUP starts fresh workers.
+    `workers` of 0 is one a core; `jobs` are the threads for jobs of each, 0 for none. `stops_on_hangup`: a closed
+    terminal ends it; otherwise SIGHUP starts fresh workers.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         *,
         workers: int,
         threads: int,
+        jobs: int,
         events: Events,
         stops_on_hangup: bool = False,
     ) -> None:
@@ -117,6 +120,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.listener = listener
         self.workers = workers or os.cpu_count() or 1
         self.threads = threads
+        self.jobs = jobs
         self.events = events
         self.stops_on_hangup = stops_on_hangup
         self.folder = inflight_folder(project.state)
@@ -174,7 +178,7 @@ class _Serving:
 
     def __init__(self, server: Server) -> None:
         project, events = server.project, server.events
-        self.inflight = InflightTable(server.folder, slots=max(64, 2 * server.threads))
+        self.inflight = InflightTable(server.folder, slots=max(64, 2 * (server.threads + server.jobs)))
         deployment = Deployment.of(load(project), code_sha(project.root))
         self.on_stuck: Callable[[], None] = lambda: None
         self.runtime = Runtime(
@@ -183,7 +187,7 @@ class _Serving:
             deployment.registry,
             inflight=self.inflight,
             code_sha=deployment.code_sha,
-            pool_size=server.threads + 1,
+            pool_size=server.threads + server.jobs + 1,
             on_stuck=lambda: self.on_stuck(),  # noqa: PLW0108  # it is set later
         )
         self.runtime.open()
@@ -192,6 +196,8 @@ class _Serving:
         self.undertaker.start()
         self.upkeep = Upkeep(self.runtime.database, project.recording.keep_days)
         self.upkeep.start()
+        self.jobs = JobService(self.runtime, concurrency=server.jobs, on_record=events.on_record)
+        self.jobs.start()
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
         self.reloader: Reloader | None = None
@@ -200,6 +206,7 @@ class _Serving:
                 project,
                 self.gateway,
                 migrate=events.migrate,
+                declare=self.jobs.declare,
                 on_deploy=events.on_deploy,
                 on_error=events.on_error,
             )
@@ -212,6 +219,7 @@ class _Serving:
             self.reloader.stop()
         self.undertaker.stop()
         self.upkeep.stop()
+        self.jobs.stop()
         self.runtime.close()
         self.inflight.close()
 
@@ -236,6 +244,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if self.alive:
             return
+        self.app.serving.jobs.end_soon()
         for listener in self.sockets:
             if listener.sock is not None:
                 connections = -1

@@ -10,6 +10,8 @@ from flux.presenters import moments
 from flux.presenters.style import Style
 from flux.presenters.text import cut, pad, paint, render, width
 
+_JOBS = ("job", "cron", "event", "hook")
+
 _MARKS = {
     "ok": ("✔", "green"),
     "refused": ("!", "yellow"),
@@ -33,8 +35,8 @@ def request_line(row: Mapping[str, Any], style: Style, *, dated: bool = False) -
     start = f"{paint(when, 'dim')}  {paint(mark, colour)} {paint(short_id(row['request_id']), 'cyan')}  {pad(what, 6)} "
     status = row["status"] if row["status"] is not None else "–"
     end = f"  {paint(f'{status:>3}', colour)}  {pad(moments.length(row['duration_us']), 6, right=True)}"
-    if (row.get("attempt") or 1) > 1:
-        end += f"  {row['attempt']} attempts"
+    if attempts := attempt_text(row):
+        end += f"  {attempts}"
     if not terminal:
         return render(f"{start}{pad(where, 24)}{end}{'  ' + reason if reason else ''}", style.color)
     room = max(12, style.width - width(start) - width(end))
@@ -43,6 +45,14 @@ def request_line(row: Mapping[str, Any], style: Style, *, dated: bool = False) -
         under = " " * (len(when) + 2) + "└─ "
         lines.append(under + paint(cut(reason, style.width - width(under)), colour))
     return "\n".join(render(line, style.color) for line in lines)
+
+
+def attempt_text(row: Mapping[str, Any]) -> str:
+    """How often it ran before it ended so; of a job, which of its attempts this was. Empty for the first."""
+    attempt = row.get("attempt") or 1
+    if attempt == 1:
+        return ""
+    return f"attempt {attempt}" if row["kind"] in _JOBS else f"{attempt} attempts"
 
 
 def outcome_mark(outcome: str) -> tuple[str, str]:

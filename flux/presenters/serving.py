@@ -54,6 +54,15 @@ class Announcer:
             noun = "function" if len(functions) == 1 else "functions"
             self._talk(paint(f"reloaded {len(functions)} {noun}", "dim"))
         self._deployed = True
+        self.broken(registry)
+
+    def working(self, name: str, queues: Iterable[str] | None, threads: int) -> None:
+        """The first line of a worker."""
+        of = f"queue {', '.join(queues)}" if queues else "all queues"
+        self._talk(f"{paint('flux', 'bold')} works for {paint(name, 'bold')}, {of}, {threads} at once")
+
+    def broken(self, registry: Registry) -> None:
+        """What of a project cannot be used."""
         for broken in registry.broken:
             self._talk(f"{paint('error:', 'red')} {broken}")
             if broken.hint:
@@ -99,6 +108,6 @@ def row_of(record: Record) -> dict[str, Any]:
         "error_location": failure.location if failure else None,
         "started_at": datetime.fromtimestamp(context.started_ns / 1e9, UTC),
         "duration_us": record.duration_us,
-        "attempt": record.attempt,
+        "attempt": context.job.attempt if context.job else record.attempt,
         "code_sha": context.code_sha,
     }

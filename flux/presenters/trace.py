@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flux.context import short_id
+from flux.presenters.handed_off import graft
 from flux.presenters.moments import length, precise
-from flux.presenters.request_line import failure_text, origin, outcome_mark
+from flux.presenters.request_line import attempt_text, failure_text, origin, outcome_mark
 from flux.presenters.text import cut, indent, paint, width, wrap
 from flux.presenters.tree import flame_lines, grow, json_text, tree_lines
 
@@ -21,6 +22,8 @@ def trace_lines(answer: Mapping[str, Any], columns: int, *, full: bool = False, 
     yield from _given(request, columns)
     yield ""
     roots = grow(answer["steps"])
+    if not flame:
+        graft(roots, request["request_id"], answer.get("handed_off", ()))
     if flame:
         yield from indent(flame_lines(roots, columns - 2, request["duration_us"] or 1))
     else:
@@ -44,7 +47,7 @@ def heading(request: Row, columns: int, verdict: str | None = None) -> Iterator[
     yield f"{start}{paint(first, 'bold')}{space} {paint(end, colour)}"
     facts = [precise(request["started_at"])]
     facts += [f"code {request['code_sha'][:12]}"] if request["code_sha"] else ["code not known"]
-    facts += [f"{request['attempt']} attempts"] if request["attempt"] > 1 else []
+    facts += [attempt_text(request)] if attempt_text(request) else []
     facts += [f"by {request['actor']}"] if request["actor"] else []
     facts += [f"handed off by {short_id(request['parent_request_id'])}"] if request["parent_request_id"] else []
     yield paint(cut(f"    {' · '.join(facts)}", columns), "dim")

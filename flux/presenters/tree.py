@@ -126,6 +126,8 @@ def _kind_coloured(step: Step, name: str) -> str:
 
 def _flags(node: Node, cause: int | None) -> Iterator[tuple[str, str]]:
     step = node.step
+    for note in step.get("notes", ()):
+        yield note, "dim"
     if step["error"]:
         yield ("✗ root cause", "red") if step["span_id"] == cause else ("✗", "red")
     if node.times > 1:

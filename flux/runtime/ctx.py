@@ -15,9 +15,11 @@ from uuid import UUID
 from flux.errors import NotFound
 from flux.record import Record
 from flux.runtime.database import RequestDatabase
+from flux.runtime.events import Events
 from flux.runtime.failures import failure_of
 from flux.runtime.fetch import FetchResponse, fetch
 from flux.runtime.logs import Log
+from flux.runtime.queue import Queue
 from flux.runtime.tools import call_tool
 
 if TYPE_CHECKING:
@@ -68,9 +70,13 @@ class Ctx:
         database: RequestDatabase,
         functions: Mapping[str, Function],
         credentials: Mapping[str, str],
+        queue: Queue,
+        events: Events,
     ) -> None:
         context = record.context
         self.db = database
+        self.queue = queue
+        self.events = events
         self.log = Log()
         self.secrets = Secrets(record)
         self.request = Request(

@@ -119,6 +119,13 @@ class RequestDatabase:
         with self._span("savepoint", (), name="savepoint") as span, self._transaction.savepoint(span, name):
             yield
 
+    def hand_off(self, span: Span, statement: str, *parameters: Any) -> Any:
+        """Work handed on by one statement in a span of its own kind; the value it gives. For the runtime's own use."""
+        cursor = self._transaction.execute(span, statement, parameters)
+        self._transaction.hand_offs += 1
+        row = cursor.fetchone()
+        return next(iter(row.values())) if row else None
+
     def commit(self) -> None:
         """End the unit of work early, for instance before a long outbound call: what follows is another transaction."""
         with self._span("commit", (), name="commit") as span:

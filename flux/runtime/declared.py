@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 #: For a file that is no Python at all: good enough to answer on its routes with the reason.
 _ROUTE_TEXT = re.compile(r"""@(?:flux\.)?function\([^)]*?route\s*=\s*["']\s*([A-Za-z]+\s+/[^"'\s]*)\s*["']""")
-_NAME_TEXT = re.compile(r"@(?:flux\.)?function\b[^@]*?\ndef\s+(\w+)")
+_FUNCTION_TEXT = re.compile(r"@(?:flux\.)?function\b((?:(?!\n@).)*?)\ndef\s+(\w+)", re.DOTALL)
+_NAME_TEXT = re.compile(r"""\bname\s*=\s*["']([^"']+)["']""")
 
 
 class Declared(NamedTuple):
@@ -23,7 +24,9 @@ def declared_in(text: str) -> Declared:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        return Declared(tuple(_NAME_TEXT.findall(text)), _pairs(_ROUTE_TEXT.findall(text)))
+        found = [(_NAME_TEXT.search(options), name) for options, name in _FUNCTION_TEXT.findall(text)]
+        known = tuple(option[1] if option else name for option, name in found)
+        return Declared(known, _pairs(_ROUTE_TEXT.findall(text)))
     names, routes = [], []
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -20,10 +20,14 @@ from typing import Any, TypeVar, overload
 from flux.config import duration_seconds
 from flux.errors import BadDefinition
 from flux.runtime.arguments import Arguments, Bound
+from flux.runtime.handoffs import HandoffReader, Handoffs, taken
 from flux.runtime.hints import signature
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ISOLATION_LEVELS = ("read committed", "repeatable read", "serializable")
+
+#: Names of functions that come with Flux begin so.
+OWN_PREFIX = "flux."
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -53,6 +57,7 @@ class Function:
     file: str
     line: int
     arguments: Arguments
+    handoffs: Handoffs
 
     def __post_init__(self) -> None:
         # what functools.wraps would set: inspect.signature(), help() and pytest see the user's function
@@ -76,6 +81,10 @@ class Function:
     def bind_input(self, given: Mapping[str, object]) -> Bound:
         """Arguments by name from JSON, as `flux invoke` and jobs have them; raises InvalidInput."""
         return self.arguments.bind_input(given)
+
+    def bind_handoff(self, kind: str, given: Mapping[str, object]) -> Bound:
+        """Arguments from the input of a job of this kind; raises InvalidInput. See flux.runtime.handoffs.GIVEN."""
+        return self.arguments.bind_input(taken(kind, self.arguments, given))
 
 
 @dataclass(slots=True)
@@ -112,6 +121,15 @@ def function(
     timeout: float | str | None = None,
     attempts: int | None = None,
     isolation: str | None = None,
+    queue: str | None = None,
+    max_attempts: int | None = None,
+    cron: str | None = None,
+    timezone: str | None = None,
+    missed: str | None = None,
+    on: str | Sequence[str] | None = None,
+    after: str | None = None,
+    table: str | None = None,
+    when: str | None = None,
 ) -> Callable[[_Handler], Function]: ...
 
 
@@ -124,13 +142,15 @@ def function(
     timeout: float | str | None = None,
     attempts: int | None = None,
     isolation: str | None = None,
+    **handoffs: Any,
 ) -> Function | Callable[[Callable[..., Any]], Function]:
     """Make a Python function one of the project's functions; its first parameter is ctx.
 
     `route` is a method and a path such as `"POST /signup/{id}"`; without one the function is called
     by name only. `timeout` is in seconds or text such as `"30s"`. `attempts` counts the first run:
     how often it may run when Postgres reports a serialization failure or a deadlock. `isolation` is
-    "read committed", "repeatable read" or "serializable". Raises BadDefinition, with file and line.
+    "read committed", "repeatable read" or "serializable". `handoffs` are the options that
+    flux.runtime.handoffs reads. Raises BadDefinition, with file and line.
     """
 
     def define(handler: Callable[..., Any]) -> Function:
@@ -143,8 +163,11 @@ def function(
                 f"{place}: {known!r} cannot be the name of a function",
                 hint="A name begins with a letter and has letters, digits, '_', '-' and '.' only.",
             )
+        if known.startswith(OWN_PREFIX):
+            raise BadDefinition(f"{place}: {known} begins like a function of Flux's own", hint="Choose another name.")
         _check_signature(handler, known, place)
         method, path = _route(route, known, place)
+        arguments = Arguments(handler, known, place)
         defined = Function(
             name=known,
             method=method,
@@ -155,7 +178,8 @@ def function(
             isolation=_isolation(isolation, known, place),
             file=_code(handler).co_filename,
             line=_code(handler).co_firstlineno,
-            arguments=Arguments(handler, known, place),
+            arguments=arguments,
+            handoffs=HandoffReader(known, place, arguments).read(handoffs),
         )
         _check_path(defined, place)
         collected = _declarations.get()

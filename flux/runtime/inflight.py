@@ -258,6 +258,9 @@ def _row(context: RequestContext, function: str | None) -> dict[str, Any]:
         "parent_request_id": context.parent_request_id,
         "parent_span_id": context.parent_span_id,
         "replay_of": context.replay_of,
+        "attempt": context.job.attempt if context.job else 1,
+        "job_id": context.job.job_id if context.job else None,
+        "attributes": {"job": context.job.as_attribute()} if context.job else None,
     }
 
 

@@ -119,7 +119,6 @@ def _crashed(payload: bytes) -> Iterator[Written]:
         "error_message": error["message"],
         "error_code": error["code"],
         "error_signature": hashlib.sha256(f"crashed|{row['function']}".encode()).hexdigest()[:12],
-        "attempt": 1,
     }
     root = f"{row['method']} {row['route'] or row['path']}" if row["kind"] == "http" else row["kind"]
     spans: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ import re
 import threading
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flux.config import Project
@@ -20,6 +20,7 @@ from flux.errors import BadDefinition, FluxError, FunctionBroken, FunctionNotFou
 from flux.runtime.declared import declared_in
 from flux.runtime.functions import Function, declarations
 from flux.runtime.modules import PACKAGE, BrokenImport, Modules
+from flux.runtime.webhooks import webhook_function
 
 _PARAMETERS = re.compile(r"\{[^}]*\}")
 
@@ -46,15 +47,17 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What one load found. Functions by name; requests in flight keep the registry they began with."""
+    """What one load found. Functions by name; requests in flight keep the registry they began with. `builtin` are
+    Flux's own, which only jobs run."""
 
     functions: Mapping[str, Function]
     broken: tuple[Broken, ...]
     modules: Modules
+    builtin: Mapping[str, Function] = field(default_factory=dict)
 
     def find(self, name: str) -> Function:
         """The function of this name; raises FunctionNotFound, FunctionBroken."""
-        function = self.functions.get(name)
+        function = self.functions.get(name) or self.builtin.get(name)
         if function is not None:
             return function
         for broken in self.broken:
@@ -80,7 +83,8 @@ def load(project: Project) -> Registry:
         if _newest is not None:
             _newest.forget(modules)
         _newest = modules
-    return Registry(functions, tuple(broken), modules)
+    deliver = webhook_function(project)
+    return Registry(functions, tuple(broken), modules, {deliver.name: deliver})
 
 
 class _Loading:

@@ -15,20 +15,23 @@ from flux.context import RequestContext
 from flux.engine.pool import Database
 from flux.engine.recording import Written
 from flux.engine.transaction import Transaction
-from flux.errors import DatabaseUnavailable, FunctionTimeout, HTTPError
+from flux.errors import DatabaseUnavailable, Discard, FluxError, FunctionTimeout, HTTPError, LeaseLost, Retry
 from flux.record import Failure, Record, Span
 from flux.redaction import Redactor
 from flux.runtime.arguments import Bound
 from flux.runtime.ctx import Ctx
 from flux.runtime.database import RequestDatabase
 from flux.runtime.deadline import Interrupted, Watchdog, bound_sleep
+from flux.runtime.events import Events
 from flux.runtime.execution import Execution, reset_current, set_current
 from flux.runtime.failures import failure_of, failure_of_thread
 from flux.runtime.functions import Function
 from flux.runtime.inflight import InflightTable
+from flux.runtime.job_failures import job_failure, job_outcome, job_refusal, job_status
 from flux.runtime.loader import Registry
 from flux.runtime.logs import record_logs
 from flux.runtime.outbound import record_outbound
+from flux.runtime.queue import Queue
 from flux.runtime.response import Response, render
 from flux.runtime.writer import Writer
 
@@ -154,11 +157,32 @@ class Runtime:
         self.writer.put(Written(record.request_json(), record.spans_json()))
         return record
 
+    def refuse_job(
+        self, context: RequestContext, function: str, given: Mapping[str, Any], error: FluxError, status: int
+    ) -> Record:
+        """Record an attempt at a job that no function could take, and settle the job: dead if its input cannot do.
+
+        Raises DatabaseUnavailable; then the job is left to its lease.
+        """
+        record = self._record(context, function, given)
+        root = self._open_root(record)
+        root.error = failure_of(error, record)
+        record.finish(_outcome(status), status, root.error)
+        transaction = Transaction(self.database, record)
+        transaction.failed = job_refusal(error)
+        try:
+            transaction.finish()
+        finally:
+            transaction.release()
+        return record
+
     def _record(self, context: RequestContext, function: str | None, given: Mapping[str, Any] | None) -> Record:
         record = Record(context, self.redactor, self.project.recording.keep_bytes, self.project.root)
         record.function = function
         if given is not None:
             record.input = record.json(given, INPUT_BYTES)
+        if context.job is not None:
+            record.attributes["job"] = context.job.as_attribute()
         return record
 
     def _open_root(self, record: Record) -> Span:
@@ -220,11 +244,15 @@ class _Run:
 
     def _attempt(self) -> Reply:
         record, function = self.record, self.function
+        registry = self.runtime.registry
+        database = RequestDatabase(self.transaction, record)
         ctx = Ctx(
             record,
-            RequestDatabase(self.transaction, record),
-            self.runtime.registry.functions,
+            database,
+            registry.functions,
             record.context.credentials,
+            Queue(record, database, registry, self.runtime.project.queue),
+            Events(record, database, f"/{self.runtime.project.name}/{function.name}"),
         )
         span = record.open("function", function.name)
         span.input = record.input
@@ -246,7 +274,8 @@ class _Run:
 
     def _store(self) -> None:
         """Commit data and record together; a record without data goes to the writer."""
-        if not self.transaction.has_data:
+        job = self.record.context.job
+        if not self.transaction.has_data and (job is None or not (job.awaited or self.transaction.failed)):
             self._store_soon()
             return
         try:
@@ -257,7 +286,8 @@ class _Run:
 
     def _store_soon(self) -> None:
         self.transaction.release()
-        self.runtime.writer.put(Written(self.record.request_json(), self.record.spans_json()))
+        completes = self.record.context.job is not None and self.transaction.failed is None
+        self.runtime.writer.put(Written(self.record.request_json(), self.record.spans_json(), completes))
 
     def _failed(self, error: BaseException) -> Reply:
         record = self.record
@@ -265,6 +295,9 @@ class _Run:
         failure = failure_of(error, record)
         problem = _problem(DatabaseUnavailable() if self.transaction.lost else error)
         outcome = "timeout" if isinstance(error, FunctionTimeout) else _outcome(problem.status)
+        if record.context.job is not None:
+            self.transaction.failed = job_failure(error)
+            outcome = job_outcome(error, outcome)
         record.finish(outcome, problem.status, failure)
         record.output = self.root.output = None
         self.root.error = failure
@@ -299,7 +332,9 @@ class _Run:
         return self.transaction.busy
 
     def _named(self, error: BaseException) -> BaseException:
-        """The error at a deadline, whichever way the function was stopped, is FunctionTimeout."""
+        """A lost lease is LeaseLost; the error at a deadline, whichever way it was stopped, is FunctionTimeout."""
+        if getattr(error, "sqlstate", None) == LeaseLost.code:
+            return LeaseLost(str(error).partition("\n")[0]).with_traceback(error.__traceback__)
         cancelled = getattr(error, "sqlstate", None) == "57014" and not self.execution.remaining()
         if not isinstance(error, Interrupted) and not cancelled:
             return error
@@ -317,6 +352,8 @@ def _problem(error: BaseException) -> Problem:
     """What the caller is told: an HTTPError says it itself; of any other error only that it happened."""
     if isinstance(error, HTTPError):
         return Problem(error.status, error.message, error.members)
+    if isinstance(error, Retry | Discard):
+        return Problem(job_status(error), error.message, {})
     if isinstance(error, FunctionTimeout):
         return Problem(504, "the function did not answer in time", {})
     if isinstance(error, DatabaseUnavailable):

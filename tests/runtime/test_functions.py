@@ -141,7 +141,7 @@ def test_package_offers_what_user_code_imports() -> None:
     """`from flux import …` is the whole of what a user needs to know."""
     import flux
 
-    assert sorted(dir(flux)) == ["HTTPError", "Response", "function", "tool"]
+    assert sorted(dir(flux)) == ["Discard", "HTTPError", "Response", "Retry", "function", "tool"]
     assert HTTPError(404, "no such user", id=7).members == {"id": 7}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = flux.nothing  # type: ignore[attr-defined]
