@@ -20,7 +20,24 @@ from flux.presenters.style import present_error, wanted_color
 #: Commands in the order in which people meet them, each with the module that holds it under the same name.
 COMMANDS = {
     name: f"flux.commands.{name}"
-    for name in ("init", "dev", "serve", "invoke", "db", "trace", "why", "tail", "errors", "state", "doctor")
+    for name in (
+        "init",
+        "dev",
+        "serve",
+        "deploy",
+        "deployments",
+        "rollback",
+        "invoke",
+        "db",
+        "trace",
+        "why",
+        "tail",
+        "errors",
+        "state",
+        "incident",
+        "bug",
+        "doctor",
+    )
 }
 
 #: Not 1, which means that the answer is no (sysexits.h: internal software error).

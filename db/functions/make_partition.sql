@@ -7,7 +7,7 @@ create or replace function flux.make_partition(parent text, day date)
 as $$
 declare
     name        text := format('%s_%s', parent, to_char(day, 'YYYY_MM_DD'));
-    time_column text := case parent when 'state_mutations' then 'recorded_at' else 'started_at' end;
+    time_column text := case when parent like '%\_mutations' then 'recorded_at' else 'started_at' end;
 begin
     if to_regclass(format('flux.%I', name)) is not null then
         return null;

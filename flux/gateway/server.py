@@ -24,17 +24,16 @@ from gunicorn.util import parse_address
 from gunicorn.workers.gthread import ThreadWorker
 
 from flux.config import Project
-from flux.deploy.identity import code_sha
 from flux.engine.pool import Database
 from flux.engine.server import revive
 from flux.errors import DatabaseUnavailable, FluxError, PortInUse, UsageError
 from flux.gateway.app import Deployment, Gateway
 from flux.gateway.crashes import Undertaker, record_leftovers
+from flux.gateway.follow import Deployed, Follower, Source, Tree
 from flux.gateway.reload import Reloader
 from flux.gateway.upkeep import Upkeep
 from flux.record import Record
 from flux.runtime.inflight import InflightTable, inflight_folder
-from flux.runtime.loader import load
 from flux.runtime.runtime import Runtime
 
 #: Seconds a worker may take, beyond a function's timeout, to finish what it runs when it is told to stop.
@@ -56,10 +55,14 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """Who is told what happens in a worker. `migrate` is set where changed files are put to work."""
+    """Who is told what happens in a worker. `migrate` is set where changed files are put to work.
+
+    `on_switch` gets the deployment that is served from then on, and the version before it.
+    """
 
     on_record: Callable[[Record], None] | None = None
     on_deploy: Callable[[Deployment], None] = lambda deployment: None
+    on_switch: Callable[[Deployment, int | None], None] = lambda deployment, before: None
     on_error: Callable[[FluxError], None] = lambda error: None
     migrate: Callable[[], None] | None = None
 
@@ -98,6 +101,7 @@ def listen(bind: str) -> Listener:
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The server in the foreground; run() comes back when it was told to stop and every request has ended.
 
+    `project` owns the database and the state folder; the code comes from `source`, which is its tree unless named.
     `workers` of 0 is one a core. `stops_on_hangup`: a closed terminal ends it; otherwise SIGHUP starts fresh workers.
     """
 
@@ -111,15 +115,17 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         threads: int,
         events: Events,
         stops_on_hangup: bool = False,
+        source: Source | None = None,
     ) -> None:
         self.project = project
+        self.source = source or Tree(project)
         self.database_url = database_url
         self.listener = listener
         self.workers = workers or os.cpu_count() or 1
         self.threads = threads
         self.events = events
         self.stops_on_hangup = stops_on_hangup
-        self.folder = inflight_folder(project.state)
+        self.folder = inflight_folder(self.source.state)
         self.serving: _Serving | None = None
         self.announces = True
         super().__init__()
@@ -132,7 +138,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": self.threads,
             "worker_class": Worker,
             "timeout": HEARTBEAT,
-            "graceful_timeout": int(self.project.functions.timeout) + GRACE,
+            "graceful_timeout": int(self.source.project.functions.timeout) + GRACE,
             "keepalive": 15,
             "limit_request_line": 8190,
             "loglevel": "warning",
@@ -175,10 +181,10 @@ class _Serving:
     def __init__(self, server: Server) -> None:
         project, events = server.project, server.events
         self.inflight = InflightTable(server.folder, slots=max(64, 2 * server.threads))
-        deployment = Deployment.of(load(project), code_sha(project.root))
+        deployment = server.source.first()
         self.on_stuck: Callable[[], None] = lambda: None
         self.runtime = Runtime(
-            project,
+            deployment.project,
             server.database_url,
             deployment.registry,
             inflight=self.inflight,
@@ -187,22 +193,21 @@ class _Serving:
             on_stuck=lambda: self.on_stuck(),  # noqa: PLW0108  # it is set later
         )
         self.runtime.open()
-        self.gateway = Gateway(project, self.runtime, deployment, events.on_record)
+        self.gateway = Gateway(self.runtime, deployment, events.on_record)
         self.undertaker = Undertaker(self.runtime.database, server.folder, lambda: revive(project))
         self.undertaker.start()
-        self.upkeep = Upkeep(self.runtime.database, project.recording.keep_days)
+        self.upkeep = Upkeep(self.runtime.database, lambda: self.gateway.deployment.project.recording.keep_days)
         self.upkeep.start()
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
-        self.reloader: Reloader | None = None
-        if events.migrate is not None:
-            self.reloader = Reloader(
-                project,
-                self.gateway,
-                migrate=events.migrate,
-                on_deploy=events.on_deploy,
-                on_error=events.on_error,
-            )
+        on_error = events.on_error
+        self.reloader: Reloader | Follower | None = None
+        if isinstance(server.source, Deployed):
+            self.reloader = Follower(server.source, self.gateway, on_switch=events.on_switch, on_error=on_error)
+        elif events.migrate is not None:
+            migrate, on_deploy = events.migrate, events.on_deploy
+            self.reloader = Reloader(project, self.gateway, migrate=migrate, on_deploy=on_deploy, on_error=on_error)
+        if self.reloader is not None:
             self.reloader.start()
         if server.announces:
             events.on_deploy(deployment)

@@ -19,6 +19,8 @@ from flux.errors import DatabaseUnavailable, FunctionTimeout, HTTPError
 from flux.record import Failure, Record, Span
 from flux.redaction import Redactor
 from flux.runtime.arguments import Bound
+from flux.runtime.chance import record_chance
+from flux.runtime.clock import record_clock
 from flux.runtime.ctx import Ctx
 from flux.runtime.database import RequestDatabase
 from flux.runtime.deadline import Interrupted, Watchdog, bound_sleep
@@ -29,6 +31,7 @@ from flux.runtime.inflight import InflightTable
 from flux.runtime.loader import Registry
 from flux.runtime.logs import record_logs
 from flux.runtime.outbound import record_outbound
+from flux.runtime.recalled import Recalled
 from flux.runtime.response import Response, render
 from flux.runtime.writer import Writer
 
@@ -37,6 +40,9 @@ RETRYABLE = frozenset({"40001", "40P01"})
 
 #: Seconds before the second attempt at most; twice as long before each further one.
 BACKOFF = 0.02
+
+#: Nobody's tape holds what is drawn of it.
+_chance = random.Random()  # noqa: S311  # two requests that stand in each other's way are to wait differently
 
 #: An input is kept whole up to this size, so that the request can be run again.
 INPUT_BYTES = 1024**2
@@ -98,6 +104,8 @@ class Runtime:
     def open(self) -> None:
         """Open the pool, start the writer and the watchdog, and make outbound calls and logs record themselves."""
         bound_sleep()
+        record_clock()
+        record_chance()
         record_outbound()
         record_logs()
         self.database.open()
@@ -110,8 +118,9 @@ class Runtime:
         self.writer.close()
         self.database.close()
 
-    def reload(self, registry: Registry, code_sha: str) -> None:
-        """Other code from the next request on; requests in flight finish on what they began with."""
+    def reload(self, project: Project, registry: Registry, code_sha: str) -> None:
+        """Other code and settings from the next request on; requests in flight finish on what they began with."""
+        self.project, self.redactor = project, Redactor(project.recording.redact)
         self.registry, self.code_sha = registry, code_sha
 
     def id_is_used(self, request_id: UUID) -> bool:
@@ -122,16 +131,28 @@ class Runtime:
             ).fetchone()
         return bool(row and row[0])
 
-    def execute(self, context: RequestContext, function: Function, bound: Bound) -> Reply:
-        """Run a function with arguments that were bound to it."""
-        record = self._record(context, function.name, bound.given)
+    def execute(
+        self,
+        context: RequestContext,
+        function: Function,
+        bound: Bound,
+        recalled: Recalled | None = None,
+        registry: Registry | None = None,
+    ) -> Reply:
+        """Run a function with arguments that were bound to it.
+
+        `recalled` is what a replay is told in place of the outside.
+        `registry` is the one that the function comes from, where another may have taken its place meanwhile.
+        """
+        registry = registry or self.registry
+        record = self._record(context, function.name, bound.given, registry)
         slot = self.inflight.claim(context, function.name, record.input)
         timeout = function.timeout or self.project.functions.timeout
-        execution = Execution(record, timeout, time.monotonic() + timeout)
-        root = self._open_root(record)
+        execution = Execution(record, timeout, time.monotonic() + timeout, recalled=recalled)
+        root = self._open_root(record, recalled)
         token = set_current(execution)
         try:
-            return _Run(self, function, bound, execution, root).run()
+            return _Run(self, function, bound, execution, root, registry).run()
         finally:
             reset_current(token)
             self.inflight.release(slot)
@@ -145,29 +166,33 @@ class Runtime:
         function: str | None = None,
         given: Mapping[str, Any] | None = None,
         failure: Failure | None = None,
+        recalled: Recalled | None = None,
     ) -> Record:
         """Record a request that no function answered, off the way of its reply."""
-        record = self._record(context, function, given)
-        self._open_root(record)
+        record = self._record(context, function, given, self.registry)
+        self._open_root(record, recalled)
         outcome = "refused" if status < 500 else "error"
         record.finish(outcome, status, failure or Failure(type="HTTPError", message=message, code=str(status)))
         self.writer.put(Written(record.request_json(), record.spans_json()))
         return record
 
-    def _record(self, context: RequestContext, function: str | None, given: Mapping[str, Any] | None) -> Record:
-        record = Record(context, self.redactor, self.project.recording.keep_bytes, self.project.root)
+    def _record(
+        self, context: RequestContext, function: str | None, given: Mapping[str, Any] | None, registry: Registry
+    ) -> Record:
+        record = Record(context, self.redactor, self.project.recording.keep_bytes, registry.root)
         record.function = function
         if given is not None:
             record.input = record.json(given, INPUT_BYTES)
         return record
 
-    def _open_root(self, record: Record) -> Span:
+    def _open_root(self, record: Record, recalled: Recalled | None) -> Span:
         """The gateway's span, from the moment the request came."""
         context = record.context
-        if context.kind == "http":
+        kind = recalled.kind if recalled else context.kind
+        if kind == "http":
             span = record.open("gateway", f"{context.method} {context.route or context.path}")
         else:
-            span = record.open("gateway", context.kind)
+            span = record.open("gateway", kind)
         span.started_ns = context.started_ns
         span.input = record.input
         return span
@@ -191,14 +216,18 @@ class _Run:
         bound: Bound,
         execution: Execution,
         root: Span,
+        registry: Registry,
     ) -> None:
         self.runtime = runtime
+        self.registry = registry
         self.function = function
         self.bound = bound
         self.execution = execution
         self.record = execution.record
         self.root = root
         self.transaction = Transaction(runtime.database, self.record, function.isolation)
+        if execution.recalled is not None and (before := execution.recalled.before_statement) is not None:
+            self.transaction.before_statement = lambda span: before(self.record, span)
 
     def run(self) -> Reply:
         try:
@@ -215,15 +244,16 @@ class _Run:
                 self._stand_back()
                 self.record.attempt += 1
                 self.record.reopen()
+                self.execution.tape.restart()
         finally:
             self.transaction.release()
 
     def _attempt(self) -> Reply:
         record, function = self.record, self.function
         ctx = Ctx(
-            record,
+            self.execution,
             RequestDatabase(self.transaction, record),
-            self.runtime.registry.functions,
+            self.registry.functions,
             record.context.credentials,
         )
         span = record.open("function", function.name)
@@ -293,7 +323,7 @@ class _Run:
     def _stand_back(self) -> None:
         """Wait a little, not the same for all, so that the other of a deadlock gets what it waited for."""
         longest = BACKOFF * 2 ** (self.record.attempt - 1)
-        time.sleep(min(random.uniform(longest / 2, longest), self.execution.remaining()))  # noqa: S311
+        time.sleep(min(_chance.uniform(longest / 2, longest), self.execution.remaining()))
 
     def _in_statement(self) -> bool:
         return self.transaction.busy
