@@ -28,6 +28,9 @@ format: $(VENV)/.developing             ## Bring Python files into shape.
 benchmarks: $(VENV)/.developing         ## Every figure the documentation states.
 	$(BIN)/python benchmarks/recorder.py
 	$(BIN)/python benchmarks/request.py
+	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/bug_bisect.py
 
 clean:                                  ## Remove what the other targets made.
 	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

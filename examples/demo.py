@@ -96,6 +96,9 @@ def story(port, environment):
     flux("state", "history", "users", "--id", "1")
     say("Who set each of its fields?")
     flux("state", "blame", "users", "--id", "1")
+    say("Mend it: functions/users.py answers 409 now. Does the fix hold for the very request that failed?")
+    mend()
+    flux("incident", "replay", "--request", taken)
     say(f"""Yours to try:
 
   cd {PROJECT.name} && export PATH="{FLUX.parent}:$PATH"
@@ -104,6 +107,17 @@ def story(port, environment):
   flux errors                                    failures, grouped by what they share
   flux state show users --id 1 --at {failed}     the row as the failed request saw it
   flux db shell -c 'select * from flux.requests' the same answers in SQL""")
+
+
+def mend():
+    """Answer an address that is taken with 409, as a developer would."""
+    path = PROJECT / "functions" / "users.py"
+    text = path.read_text()
+    insert = next(line for line in text.splitlines() if "insert into users" in line)
+    guard = '    if ctx.db.value("select true from users where email = %s", email):\n'
+    refusal = '        raise HTTPError(409, f"{email} is taken")\n'
+    path.write_text(text.replace(insert, guard + refusal + insert))
+    print(f"$ edit functions/users.py\n{guard}{refusal}", end="")
 
 
 def prepare():

@@ -25,6 +25,9 @@ COMMANDS = {
         "dev",
         "serve",
         "worker",
+        "deploy",
+        "deployments",
+        "rollback",
         "invoke",
         "queue",
         "cron",
@@ -36,6 +39,8 @@ COMMANDS = {
         "tail",
         "errors",
         "state",
+        "incident",
+        "bug",
         "doctor",
     )
 }

@@ -261,6 +261,117 @@ class BadSigningSecret(FluxError):
     code = "XF523"
 
 
+# Bisect
+
+
+class NotARepository(FluxError):
+    """the project is not in a git repository"""
+
+    code = "XF641"
+
+
+class UnknownCommit(FluxError):
+    """there is no such commit"""
+
+    code = "XF642"
+
+
+class CannotBisect(FluxError):
+    """the request cannot be bisected"""
+
+    code = "XF643"
+
+
+# Replay: running recorded requests again
+
+
+class CannotLoad(FluxError):
+    """the project cannot be loaded for a replay"""
+
+    code = "XF601"
+
+
+class ToolNotRecorded(FluxError):
+    """the record holds no answer to this call, and a replay makes none"""
+
+    code = "XF602"
+
+
+# Replay: sandboxes
+
+
+class SandboxFailed(FluxError):
+    """the sandbox cannot be made"""
+
+    code = "XF611"
+
+
+class CannotRebuild(FluxError):
+    """the past of this table cannot be rebuilt"""
+
+    code = "XF612"
+
+
+class CannotUndo(FluxError):
+    """what this request wrote cannot be taken back"""
+
+    code = "XF613"
+
+
+# Incident
+
+
+class CannotReplay(FluxError):
+    """the request cannot be run again"""
+
+    code = "XF621"
+
+
+class NothingToReplay(FluxError):
+    """no request was recorded in this window"""
+
+    code = "XF622"
+
+
+# Deploy
+
+
+class DeployRefused(FluxError):
+    """the project cannot be deployed as it is"""
+
+    code = "XF701"
+
+
+class BundleTooLarge(DeployRefused):
+    """the bundle is too large"""
+
+    code = "XF702"
+
+
+class NotDeployed(FluxError):
+    """nothing is deployed in this database"""
+
+    code = "XF703"
+
+
+class BundleDamaged(FluxError):
+    """the stored bundle is not what was deployed"""
+
+    code = "XF704"
+
+
+class CodeNotFound(FluxError):
+    """there is no such code"""
+
+    code = "XF705"
+
+
+class DeploymentUnusable(FluxError):
+    """the deployment cannot be served by this machine"""
+
+    code = "XF706"
+
+
 # Questions
 
 

@@ -1,7 +1,7 @@
 """The record of one request while it runs: its spans as a tree, its outcome, and what of it may be stored.
 
 Kept in memory as plain lists and written to Postgres once, by the engine. Values are redacted and capped on their way
-in, so that a secret never leaves this process.
+in, so that a secret never leaves this process. `real_time_ns` is the clock itself, also where user code sees another.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,9 @@ import orjson
 from flux.context import RequestContext
 from flux.encoding import HEAD_BYTES, to_json
 from flux.redaction import Redactor, clean_text
+
+#: Nanoseconds since the epoch, bound before anything may put another clock in its place.
+real_time_ns = time.time_ns
 
 #: Spans past this number are counted, not kept, so that a runaway loop cannot fill the memory of a worker.
 MOST_SPANS = 20_000
@@ -118,7 +121,7 @@ class Record:
                 parent_id=parent.span_id if parent else None,
                 kind=kind,
                 name=name,
-                started_ns=time.time_ns(),
+                started_ns=real_time_ns(),
             )
             if len(self.spans) < MOST_SPANS:
                 self.spans.append(span)
@@ -129,9 +132,16 @@ class Record:
 
     def close(self, span: Span, failure: Failure | None = None) -> None:
         """End a step; the one around it becomes the current one."""
-        span.duration_us = (time.time_ns() - span.started_ns) // 1_000
+        span.duration_us = (real_time_ns() - span.started_ns) // 1_000
         span.error = failure
         self.current = self._parent(span)
+
+    def ancestors(self, span: Span) -> Iterator[Span]:
+        """The steps around a step, the innermost first."""
+        parent = self._parent(span)
+        while parent is not None:
+            yield parent
+            parent = self._parent(parent)
 
     def _parent(self, span: Span) -> Span | None:
         if span.parent_id is None or span.parent_id > len(self.spans):
@@ -140,7 +150,7 @@ class Record:
 
     def finish(self, outcome: str, status: int, failure: Failure | None = None) -> None:
         """Say how the request ended. Steps still open end here."""
-        now = time.time_ns()
+        now = real_time_ns()
         self.outcome = outcome
         self.status = status
         self.failure = failure
@@ -200,9 +210,18 @@ class Record:
                 "committed": committed,
                 "again": again,
                 "replay_of": context.replay_of,
-                "attributes": orjson.Fragment(to_json(self.attributes)) if self.attributes else None,
+                "attributes": orjson.Fragment(to_json(self._shown_attributes())) if self.attributes else None,
             }
         )
+
+    def _shown_attributes(self) -> dict[str, Any]:
+        """The attributes; what was drawn and became a secret is taken off the tape."""
+        tape = self.attributes.get("tape")
+        if not tape or not self.secrets:
+            return self.attributes
+        secrets = {secret.replace("-", "").lower() for secret in self.secrets}
+        shown = [[kind, None if str(value).replace("-", "").lower() in secrets else value] for kind, value in tape]
+        return {**self.attributes, "tape": shown}
 
     def spans_json(self) -> bytes:
         """The spans to be written now, as flux.record_request takes them: those that ended and were not written yet."""

@@ -349,12 +349,12 @@ def handing_on(project: Project) -> Project:
     return project
 
 
-def run(command: click.Command, project: Project, *arguments: str) -> Result:
-    """A command as in a shell in the project's folder, of 80 columns, in UTC, whose output goes into a pipe."""
+def run(command: click.Command, project: Project, *arguments: str, columns: int = 80) -> Result:
+    """A command as in a shell in the project's folder, in UTC, whose output goes into a pipe."""
     settle(project)
     with chdir(project.root), pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "UTC")
-        patch.setenv("COLUMNS", "80")
+        patch.setenv("COLUMNS", str(columns))
         time.tzset()
         result = CliRunner().invoke(command, arguments)
     time.tzset()

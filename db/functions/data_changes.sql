@@ -22,12 +22,10 @@ as $$
     from (
         select written.*, count(*) over (partition by written.rolled_back) as writes,
             row_number() over (partition by written.rolled_back order by written.id) as place
-        from flux.state_mutations as written
-        where written.request_id = request
+        from flux.request_mutations(request) as written
     ) as kept
-    join flux.state_mutations as mutation
-        on mutation.request_id = request
-        and mutation.id = kept.id
+    join flux.request_mutations(request) as mutation
+        on mutation.id = kept.id
         and mutation.rolled_back = kept.rolled_back
     where kept.place <= most
     order by kept.rolled_back, kept.id

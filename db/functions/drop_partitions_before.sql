@@ -13,7 +13,7 @@ begin
         join pg_class as child on child.oid = inherits.inhrelid
         where inherits.inhparent in (
                 'flux.trace_requests'::regclass, 'flux.execution_spans'::regclass, 'flux.state_mutations'::regclass,
-                'flux.finished_jobs'::regclass, 'flux.events'::regclass
+                'flux.replay_mutations'::regclass, 'flux.finished_jobs'::regclass, 'flux.events'::regclass
             )
             and child.relname ~ '_\d{4}_\d{2}_\d{2}$'
             and to_date(right(child.relname, 10), 'YYYY_MM_DD') < day

@@ -28,6 +28,7 @@ as $$
             coalesce(request.error_signature, concat_ws(' ', request.outcome, request.function, request.status, request.error_type)) as shared
         from flux.trace_requests as request
         where request.outcome not in ('ok', 'running')
+            and request.kind <> 'replay'
             and (with_refused or request.outcome <> 'refused')
             and request.started_at >= coalesce(since, '-infinity')
             and (function_name is null or request.function = function_name)
@@ -61,4 +62,4 @@ as $$
 $$;
 
 comment on function flux.errors_since(timestamptz, text, boolean) is
-    'Failed requests grouped by what they share, latest first, each with its last request as an example; refused ones only when asked for.';
+    'Failed requests grouped by what they share, latest first, each with its last request as an example; refused ones only when asked for, replays never.';

@@ -9,6 +9,7 @@ declare
     name        text := format('%s_%s', parent, to_char(day, 'YYYY_MM_DD'));
     time_column text := case parent
         when 'state_mutations' then 'recorded_at'
+        when 'replay_mutations' then 'recorded_at'
         when 'finished_jobs' then 'finished_at'
         when 'events' then 'time'
         else 'started_at'

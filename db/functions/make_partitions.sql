@@ -13,7 +13,9 @@ begin
     -- One node at a time; the other finds them made.
     perform pg_advisory_xact_lock(hashtextextended('flux.make_partitions', 0));
 
-    foreach parent in array array['trace_requests', 'execution_spans', 'state_mutations', 'finished_jobs', 'events']
+    foreach parent in array array[
+        'trace_requests', 'execution_spans', 'state_mutations', 'replay_mutations', 'finished_jobs', 'events'
+    ]
     loop
         for day in select generate_series(current_date, current_date + days_ahead, interval '1 day')::date
         loop

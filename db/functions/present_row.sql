@@ -18,8 +18,10 @@ begin
     end if;
 
     execute format(
-        'select %s from only %s as present where %s',
+        'select %s from %s %s as present where %s',
         flux.encoded_row(to_regclass(target), 'present'),
+        -- Rows of tables that inherit from this one are theirs; those of partitions are its own.
+        case when (select relkind from pg_class where oid = to_regclass(target)) = 'p' then '' else 'only' end,
         to_regclass(target),
         (
             select string_agg(format(

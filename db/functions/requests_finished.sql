@@ -19,6 +19,7 @@ as $$
     from flux.trace_requests as line
     cross join frame
     where line.outcome <> 'running'
+        and line.kind <> 'replay'
         and line.request_id <> all (seen)
         and (function_name is null or line.function = function_name)
         and (slower_than_us is null or line.duration_us >= slower_than_us)
@@ -35,4 +36,4 @@ as $$
 $$;
 
 comment on function flux.requests_finished(timestamptz, uuid[], text, bigint, boolean) is
-    'Requests that ended since a moment (15 seconds ago) and are not among those seen; asked again and again it misses no late commit.';
+    'Requests that ended since a moment (15 seconds ago) and are not among those seen; asked again and again it misses no late commit; replays are left out.';

@@ -14,6 +14,7 @@ as $$
     select line.*
     from flux.trace_requests as line
     where (function_name is null or line.function = function_name)
+        and line.kind <> 'replay'
         and line.started_at >= coalesce(since, '-infinity')
         and (slower_than_us is null or line.duration_us >= slower_than_us)
         and (not failed_only or line.outcome <> 'ok')
@@ -27,4 +28,4 @@ as $$
 $$;
 
 comment on function flux.requests_matching(text, text, timestamptz, bigint, boolean, integer) is
-    'The latest requests, newest first: of one function, with a status (500, 5xx, or an outcome such as timeout), since a moment, slower than a time.';
+    'The latest requests, newest first: of one function, with a status (500, 5xx, or an outcome such as timeout), since a moment, slower than a time; replays are left out.';

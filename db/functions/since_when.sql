@@ -28,6 +28,7 @@ as $$
         select same.request_id, same.started_at, same.code_sha
         from flux.trace_requests as same
         join subject on subject.error_signature = same.error_signature
+        where same.kind <> 'replay'
     )
 
     select
@@ -47,6 +48,7 @@ as $$
         where run.function = subject.function
             and run.route is not distinct from subject.route
             and run.outcome = 'ok'
+            and run.kind <> 'replay'
             and run.started_at < subject.started_at
         order by run.started_at desc
         limit 1
@@ -57,6 +59,7 @@ as $$
         where run.function = subject.function
             and run.route is not distinct from subject.route
             and run.outcome = 'ok'
+            and run.kind <> 'replay'
             and run.started_at > subject.started_at
         order by run.started_at
         limit 1
@@ -67,6 +70,7 @@ as $$
             select run.outcome
             from flux.trace_requests as run
             where run.function = subject.function
+                and run.kind <> 'replay'
                 and run.started_at < subject.started_at
             order by run.started_at desc
             limit 100
@@ -75,4 +79,4 @@ as $$
 $$;
 
 comment on function flux.since_when(uuid) is
-    'How long a request''s error has been there: how often, first and last, the last good run before it and the first after, and what differs in their input.';
+    'How long a request''s error has been there: how often, first and last, the last good run before it and the first after, and what differs in their input; replays do not count.';

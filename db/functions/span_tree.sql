@@ -66,8 +66,7 @@ as $$
     ) as inside on inside.parent_id = span.span_id
     left join (
         select mutation.span_id, count(*) as writes
-        from flux.state_mutations as mutation
-        where mutation.request_id = request
+        from flux.request_mutations(request) as mutation
         group by mutation.span_id
     ) as written on written.span_id = span.span_id
     order by tree.place

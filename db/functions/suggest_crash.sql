@@ -22,6 +22,7 @@ as $$
         select count(*) as crashes, (array_agg(other.request_id order by other.started_at))[1] as example
         from flux.trace_requests as other
         where other.outcome = 'crashed'
+            and other.kind <> 'replay'
             and other.request_id <> request
             and other.started_at between subject.started_at - interval '1 minute' and subject.started_at + interval '1 minute'
     ) as near

@@ -41,6 +41,7 @@ as $$
             limit 1
         ) as shared on true
         where other.request_id <> request
+            and other.kind <> 'replay'
             and other.started_at between subject.started_at - interval '10 minutes' and subject.ended_at
             and other.started_at + coalesce(other.duration_us, 0) * interval '1 microsecond' >= subject.started_at
     )

@@ -31,6 +31,7 @@ as $$
             select concat_ws(' ', other.method, other.route) as listing
             from flux.trace_requests as other
             where other.route is not null
+                and other.kind <> 'replay'
                 and other.started_at > subject.started_at - interval '1 day'
                 and (subject.status <> 405 or other.path = subject.path)
             group by other.method, other.route

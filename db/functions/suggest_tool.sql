@@ -27,6 +27,9 @@ as $$
             and span.name = call.name
             and span.started_at between call.started_at - interval '1 hour' and call.started_at + interval '1 hour'
             and span.request_id <> request
+            and span.request_id not in (
+                select replay.request_id from flux.trace_requests as replay where replay.replay_of is not null
+            )
     )
 
     select

@@ -99,7 +99,11 @@ select
         else format('the last request was recorded at %s', to_char(latest.started_at, 'YYYY-MM-DD HH24:MI:SS'))
     end,
     null
-from (select max(request.started_at) as started_at from flux.trace_requests as request) as latest;
+from (
+    select max(request.started_at) as started_at
+    from flux.trace_requests as request
+    where request.kind <> 'replay'
+) as latest;
 
 comment on view flux.doctor is
     'What is well and what is not in this database: tables not recorded, partitions, durability; state is ok, note or problem.';

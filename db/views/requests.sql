@@ -16,7 +16,8 @@ select
     request.actor,
     request.code_sha,
     request.attempt,
-    request.request_id
+    request.request_id,
+    'req:' || left(request.replay_of::text, 8) as replay_of
 from flux.trace_requests as request;
 
 comment on view flux.requests is
@@ -38,5 +39,6 @@ comment on column flux.requests.actor is 'Who asked, as far as the gateway knows
 comment on column flux.requests.code_sha is 'The code that ran.';
 comment on column flux.requests.attempt is 'Attempts made, counting retries.';
 comment on column flux.requests.request_id is 'The whole id.';
+comment on column flux.requests.replay_of is 'The request it replays, for one of kind replay.';
 
 grant select on flux.requests to flux_reader;

@@ -11,10 +11,13 @@ select
 from flux.execution_spans as span
 where span.kind = 'db'
     and span.attributes ? 'db.query.text'
+    and span.request_id not in (
+        select replay.request_id from flux.trace_requests as replay where replay.replay_of is not null
+    )
 group by span.attributes ->> 'db.query.text';
 
 comment on view flux.slow_queries is
-    'Statements by text, with how often and how long they ran: select * from flux.slow_queries order by total_ms desc limit 20.';
+    'Statements by text, with how often and how long they ran: select * from flux.slow_queries order by total_ms desc limit 20. Replays are left out.';
 comment on column flux.slow_queries.sql is 'Text of the statement, with placeholders.';
 comment on column flux.slow_queries.calls is 'How often it ran.';
 comment on column flux.slow_queries.total_ms is 'Time of all runs, in milliseconds.';

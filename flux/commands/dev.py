@@ -22,8 +22,9 @@ def dev(project: Project, port: int | None, no_worker: bool, style: Style) -> No
     """
     from flux.engine.installer import install
     from flux.engine.server import database
+    from flux.gateway.listening import listen
     from flux.gateway.lock import only_one
-    from flux.gateway.server import Events, Server, listen
+    from flux.gateway.server import Events, Server
     from flux.presenters.serving import Announcer
 
     def migrate() -> None:

@@ -1,17 +1,23 @@
-"""flux state: what happened to a row, who wrote each of its columns, and what it was at a moment."""
+"""flux state: what happened to a row, who wrote each of its columns, and what it, or everything, was at a moment."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from flux.commands.options import answer_options
+from flux.commands.state_checkout import checkout
+from flux.commands.state_undo import undo
 from flux.config import Project
 from flux.errors import NotRecorded, UsageError
 from flux.presenters.moments import Moment, local_zone, parse_moment
 from flux.presenters.style import Style
+
+if TYPE_CHECKING:
+    from flux.engine.sandbox import Moment as AnyMoment
 
 _KEY = click.option(
     "--id", "key", required=True, metavar="KEY", help="Primary key: 42, or a=1,b=2 for several columns."
@@ -114,3 +120,19 @@ def _moment(at: str) -> datetime | None:
         raise UsageError(
             f'"{at}" is neither a time nor a request id', hint="Write 14:00, 10m, 2026-03-10T14:00, or req:4f9a3b2c."
         ) from None
+
+
+def moment_named(url: str, at: str) -> AnyMoment:
+    """The state meant by a time or by the id of the request that saw it; raises NotFound, Ambiguous, UsageError."""
+    from flux.engine.questions import asking
+    from flux.engine.sandbox import Moment as AnyMoment
+
+    moment = _moment(at)
+    if moment is not None:
+        return AnyMoment(at=moment)
+    with asking(url) as questions:
+        return AnyMoment(seen_by=questions.value("request_named", given=at))
+
+
+state.add_command(checkout)
+state.add_command(undo)

@@ -1,12 +1,14 @@
-"""flux trace: the latest requests, or one of them step by step."""
+"""flux trace: the latest requests, one of them step by step, or two of them beside each other."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 import click
+from click_default_group import DefaultGroup
 
 from flux.commands.options import answer_options
+from flux.commands.trace_diff import diff
 from flux.config import Project
 from flux.errors import UsageError
 from flux.presenters.moments import Duration, Moment
@@ -25,7 +27,7 @@ from flux.presenters.style import Style
 @click.option("--no-children", is_flag=True, help="With ID: only this request, not what it handed off.")
 @answer_options
 @click.pass_obj
-def trace(
+def show(
     project: Project,
     request: str | None,
     function_name: str | None,
@@ -56,6 +58,27 @@ def trace(
             function_name=function_name, status_like=status, since=since, slower_than_us=slow, most=limit,
         )  # fmt: skip
     _many(rows, style)
+
+
+class _TraceGroup(DefaultGroup):  # type: ignore[misc]  # has no types
+    """Shows the options of what it does by default, which is what most people ask its help for."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of flux trace show, then the commands."""
+        show.format_options(click.Context(show), formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(cls=_TraceGroup, default="show", default_if_no_args=True, options_metavar="[ID] [OPTIONS]")
+def trace() -> None:
+    """The latest requests, newest last; with ID, that request step by step.
+
+    ID is 4 or more of the first digits of a request id, with or without req:.
+    """
+
+
+trace.add_command(show)
+trace.add_command(diff)
 
 
 def _one(answer: dict[str, object], style: Style, *, full: bool, flame: bool) -> None:

@@ -12,7 +12,7 @@ are read out, rolled back, and written again as rolled back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -38,13 +38,15 @@ class Transaction:
 
     Used by the thread of the request alone; only cancel() may be called from another. `isolation` is one of
     ISOLATION_LEVELS or None for the server's default. `hand_offs` counts what is to be handed on with the commit. Where
-    the request is an attempt at a job, the commit also completes the job, or says that it `failed`.
+    the request is an attempt at a job, the commit also completes the job, or says that it `failed`. `before_statement`
+    gives what a replay says before a statement, as the owner of the database: it sets sequences that are drawn from.
     """
 
     def __init__(self, database: Database, record: Record, isolation: str | None = None) -> None:
         self.database = database
         self.record = record
         self.isolation = isolation
+        self.before_statement: Callable[[Span], Sequence[str]] | None = None
         self.commits = 0
         self.busy = False
         self.hand_offs = 0
@@ -236,7 +238,7 @@ class Transaction:
             lines.append(f"set local flux.trace_id = {self._literal(context.trace_id)}")
         if context.job is not None and context.job.depth:
             lines.append(f"set local flux.hook_depth = '{context.job.depth}'")
-        lines.append("set local role flux_app")
+        lines += [*self._asides(span), "set local role flux_app"]
         if self._snapshot is None:
             lines.append("select pg_catalog.pg_current_snapshot()::text")
         return lines
@@ -249,7 +251,12 @@ class Transaction:
             lines.append("savepoint flux_statement")
         if writes:
             lines.append(f"set local flux.span_id = '{span.span_id}'")
+            if asides := self._asides(span):
+                lines += ["set local role none", *asides, "set local role flux_app"]
         return lines
+
+    def _asides(self, span: Span) -> Sequence[str]:
+        return self.before_statement(span) if self.before_statement else ()
 
     def _send(self, prelude: list[str], statement: str, parameters: Sequence[Any] | None) -> Cursor:
         """Prelude and statement: one message over a network, two where a round trip is cheaper than a pipeline."""

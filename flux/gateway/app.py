@@ -23,6 +23,7 @@ from flux.gateway import incoming
 from flux.gateway.ids import RequestIds
 from flux.gateway.problems import CONTENT_TYPE, Refused, failure_of_broken, problem, retry_headers
 from flux.record import Failure, Record
+from flux.redaction import Redactor
 from flux.runtime.functions import Function
 from flux.runtime.loader import Broken, Registry
 from flux.runtime.routes import Match, NoMatch, RouteTable
@@ -33,16 +34,24 @@ log = logging.getLogger("flux.gateway")
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What answers at one moment: swapped whole, so that no request sees half of two."""
+    """What answers at one moment: swapped whole, so that no request sees half of two.
 
+    `project` is where the code lies, and the settings it runs with; `version` is that of a deployment in the database.
+    """
+
+    project: Project
     registry: Registry
     routes: RouteTable
+    redactor: Redactor
     code_sha: str
+    version: int | None = None
 
     @classmethod
-    def of(cls, registry: Registry, code_sha: str) -> Deployment:
+    def of(cls, project: Project, registry: Registry, code_sha: str, version: int | None = None) -> Deployment:
         """A registry with its routes."""
-        return cls(registry, RouteTable(registry), code_sha)
+        return cls(
+            project, registry, RouteTable(registry), Redactor(project.recording.redact), code_sha, version=version
+        )
 
 
 @dataclass(slots=True)
@@ -63,15 +72,11 @@ class Gateway:
 
     def __init__(
         self,
-        project: Project,
         runtime: Runtime,
         deployment: Deployment,
         on_record: Callable[[Record], None] | None = None,
     ) -> None:
-        self._root = project.root
         self._runtime = runtime
-        self._redactor = runtime.redactor
-        self._body_limit = project.gateway.body_limit
         self._on_record = on_record
         self._ids = RequestIds()
         self.deployment = deployment
@@ -92,7 +97,7 @@ class Gateway:
 
     def deploy(self, deployment: Deployment) -> None:
         """Answer with this deployment from the next request on."""
-        self._runtime.reload(deployment.registry, deployment.code_sha)
+        self._runtime.reload(deployment.project, deployment.registry, deployment.code_sha)
         self.deployment = deployment
 
     def _serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
@@ -121,17 +126,18 @@ class Gateway:
         except UnicodeDecodeError:
             found = None
         route = found.route if isinstance(found, Match) else None
-        headers, credentials = incoming.headers_of(environ, self._redactor)
+        redactor = deployment.redactor
+        headers, credentials = incoming.headers_of(environ, redactor)
         asked = headers.pop("x-request-id", None)
         request_id = self._request_id(asked)
         trace_id, trace_parent_id = incoming.trace_of(headers.get("traceparent"))
-        hiding = self._redactor.active
+        hiding = redactor.active
         context = RequestContext(
             request_id=request_id,
             started_ns=started_ns,
             method=method,
-            path=incoming.redacted_path(path, route, self._redactor) if hiding and route else path,
-            query=(incoming.redacted_query(query, self._redactor) if hiding and query else query) or None,
+            path=incoming.redacted_path(path, route, redactor) if hiding and route else path,
+            query=(incoming.redacted_query(query, redactor) if hiding and query else query) or None,
             route=route,
             headers=headers,
             credentials=credentials,
@@ -157,10 +163,10 @@ class Gateway:
         if match is None:
             return
         if isinstance(match.target, Broken):
-            self._refuse_broken(request, match.target, response)
+            self._refuse_broken(request, deployment, match.target, response)
             return
         function = match.target
-        body = self._body(request, function)
+        body = self._body(request, deployment, function)
         path, query = match.parameters, incoming.query_of(request.query)
         try:
             bound = function.bind(path, query, body)
@@ -170,7 +176,7 @@ class Gateway:
         request.given = bound.given
         if not self._runtime.available:
             raise Refused(503, "the database is away", headers=retry_headers(503))
-        reply = self._runtime.execute(request.context, function, bound)
+        reply = self._runtime.execute(request.context, function, bound, registry=deployment.registry)
         if reply.problem is not None:
             self._tell(reply.problem, reply.record, response)
             return
@@ -201,8 +207,8 @@ class Gateway:
         response.set_header("allow", allow)
         return None
 
-    def _body(self, request: _Incoming, function: Function) -> object | None:
-        body = incoming.read_body(request.environ, self._body_limit)
+    def _body(self, request: _Incoming, deployment: Deployment, function: Function) -> object | None:
+        body = incoming.read_body(request.environ, deployment.project.gateway.body_limit)
         raw = function.arguments.raw_body
         if raw is not None:
             return body if body or raw in function.arguments.required else None
@@ -224,10 +230,12 @@ class Gateway:
         response.content_type = "application/json"
         response.data = orjson.dumps({"status": "unavailable", "reasons": reasons} if reasons else {"status": "ok"})
 
-    def _refuse_broken(self, request: _Incoming, broken: Broken, response: falcon.Response) -> None:
+    def _refuse_broken(
+        self, request: _Incoming, deployment: Deployment, broken: Broken, response: falcon.Response
+    ) -> None:
         message = f"{broken.file} cannot be loaded: {broken.message}"
         location = f"{broken.file}:{broken.line}"
-        failure = failure_of_broken(self._root, broken, request.function, message)
+        failure = failure_of_broken(deployment.registry.root, broken, request.function, message)
         told = Problem(500, message, {"location": location, "code": "XF205"})
         self._refuse(request, told, response, failure)
 

@@ -100,7 +100,7 @@ class Reloader(threading.Thread):
             self._on_error(FluxError(f"a change could not be put to work: {type(error).__name__}: {error}"))
 
     def _reload(self) -> None:
-        deployment = Deployment.of(load(self._project), code_sha(self._project.root))
+        deployment = Deployment.of(self._project, load(self._project), code_sha(self._project.root))
         self._gateway.deploy(deployment)
         self._declare()
         self._on_deploy(deployment)

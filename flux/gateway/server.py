@@ -7,11 +7,9 @@ thread that is stuck.
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,22 +18,21 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.util import parse_address
 from gunicorn.workers.gthread import ThreadWorker
 
 from flux.config import Project
-from flux.deploy.identity import code_sha
 from flux.engine.pool import Database
 from flux.engine.server import revive
-from flux.errors import DatabaseUnavailable, FluxError, PortInUse, UsageError
+from flux.errors import DatabaseUnavailable, FluxError
 from flux.gateway.app import Deployment, Gateway
 from flux.gateway.crashes import Undertaker, record_leftovers
+from flux.gateway.follow import Deployed, Follower, Source, Tree
+from flux.gateway.listening import Listener
 from flux.gateway.reload import Reloader
 from flux.gateway.upkeep import Upkeep
 from flux.jobs.service import JobService
 from flux.record import Record
 from flux.runtime.inflight import InflightTable, inflight_folder
-from flux.runtime.loader import load
 from flux.runtime.runtime import Runtime
 
 #: Seconds a worker may take, beyond a function's timeout, to finish what it runs when it is told to stop.
@@ -44,61 +41,25 @@ GRACE = 5
 #: Seconds without a sign of life of a worker's main thread after which it is killed: foreign code holds its lock.
 HEARTBEAT = 60
 
-BACKLOG = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Where the server listens: `bind` as gunicorn takes it, `url` as people do."""
-
-    bind: str
-    url: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """Who is told what happens in a worker. `migrate` is set where changed files are put to work."""
+    """Who is told what happens in a worker. `migrate` is set where changed files are put to work.
+
+    `on_switch` gets the deployment that is served from then on, and the version before it.
+    """
 
     on_record: Callable[[Record], None] | None = None
     on_deploy: Callable[[Deployment], None] = lambda deployment: None
+    on_switch: Callable[[Deployment, int | None], None] = lambda deployment, before: None
     on_error: Callable[[FluxError], None] = lambda error: None
     migrate: Callable[[], None] | None = None
-
-
-def listen(bind: str) -> Listener:
-    """Take a port before anything is started: `host:port`, `:port`, `[::1]:port` or `unix:path`.
-
-    Raises PortInUse, UsageError.
-    """
-    try:
-        address = parse_address(bind, 4000)
-    except RuntimeError as error:
-        raise UsageError(f"cannot listen on {bind}: {error}") from error
-    if not isinstance(address, tuple):
-        return Listener(bind=bind, url=bind)
-    host, port = address
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            raise PortInUse(
-                f"port {port} of {host} is in use",
-                hint=f"Stop what listens there, or choose another port, such as {port + 1}.",
-            ) from error
-        raise UsageError(f"cannot listen on {bind}: {error}") from error
-    port = listener.getsockname()[1]
-    shown = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return Listener(bind=f"fd://{listener.detach()}", url=f"http://{shown}:{port}")
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The server in the foreground; run() comes back when it was told to stop and every request has ended.
 
+    `project` owns the database and the state folder; the code comes from `source`, which is its tree unless named.
     `workers` of 0 is one a core; `jobs` are the threads for jobs of each, 0 for none. `stops_on_hangup`: a closed
     terminal ends it; otherwise SIGHUP starts fresh workers.
     """
@@ -114,8 +75,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         jobs: int,
         events: Events,
         stops_on_hangup: bool = False,
+        source: Source | None = None,
     ) -> None:
         self.project = project
+        self.source = source or Tree(project)
         self.database_url = database_url
         self.listener = listener
         self.workers = workers or os.cpu_count() or 1
@@ -123,7 +86,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.jobs = jobs
         self.events = events
         self.stops_on_hangup = stops_on_hangup
-        self.folder = inflight_folder(project.state)
+        self.folder = inflight_folder(self.source.state)
         self.serving: _Serving | None = None
         self.announces = True
         super().__init__()
@@ -136,7 +99,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": self.threads,
             "worker_class": Worker,
             "timeout": HEARTBEAT,
-            "graceful_timeout": int(self.project.functions.timeout) + GRACE,
+            "graceful_timeout": int(self.source.project.functions.timeout) + GRACE,
             "keepalive": 15,
             "limit_request_line": 8190,
             "loglevel": "warning",
@@ -177,12 +140,13 @@ class _Serving:
     """What one worker process has open."""
 
     def __init__(self, server: Server) -> None:
-        project, events = server.project, server.events
+        project = server.project
+        self.events = events = server.events
         self.inflight = InflightTable(server.folder, slots=max(64, 2 * (server.threads + server.jobs)))
-        deployment = Deployment.of(load(project), code_sha(project.root))
+        deployment = server.source.first()
         self.on_stuck: Callable[[], None] = lambda: None
         self.runtime = Runtime(
-            project,
+            deployment.project,
             server.database_url,
             deployment.registry,
             inflight=self.inflight,
@@ -191,28 +155,36 @@ class _Serving:
             on_stuck=lambda: self.on_stuck(),  # noqa: PLW0108  # it is set later
         )
         self.runtime.open()
-        self.gateway = Gateway(project, self.runtime, deployment, events.on_record)
+        self.gateway = Gateway(self.runtime, deployment, events.on_record)
         self.undertaker = Undertaker(self.runtime.database, server.folder, lambda: revive(project))
         self.undertaker.start()
-        self.upkeep = Upkeep(self.runtime.database, project.recording.keep_days)
+        self.upkeep = Upkeep(self.runtime.database, lambda: self.gateway.deployment.project.recording.keep_days)
         self.upkeep.start()
         self.jobs = JobService(self.runtime, concurrency=server.jobs, on_record=events.on_record)
         self.jobs.start()
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again and again
-        self.reloader: Reloader | None = None
-        if events.migrate is not None:
+        on_error = events.on_error
+        self.reloader: Reloader | Follower | None = None
+        if isinstance(server.source, Deployed):
+            self.reloader = Follower(server.source, self.gateway, on_switch=self._switched, on_error=on_error)
+        elif events.migrate is not None:
             self.reloader = Reloader(
                 project,
                 self.gateway,
                 migrate=events.migrate,
                 declare=self.jobs.declare,
                 on_deploy=events.on_deploy,
-                on_error=events.on_error,
+                on_error=on_error,
             )
+        if self.reloader is not None:
             self.reloader.start()
         if server.announces:
             events.on_deploy(deployment)
+
+    def _switched(self, now: Deployment, before: int | None) -> None:
+        self.jobs.declare()
+        self.events.on_switch(now, before)
 
     def close(self) -> None:
         if self.reloader is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
 
 from flux.engine.pool import Database
 from flux.engine.retention import keep_days
@@ -17,9 +18,9 @@ log = logging.getLogger("flux.gateway")
 
 
 class Upkeep(threading.Thread):
-    """A worker's thread that makes partitions ahead and drops those past `days`."""
+    """A worker's thread that makes partitions ahead and drops those past `days`, asked anew each time."""
 
-    def __init__(self, database: Database, days: int) -> None:
+    def __init__(self, database: Database, days: Callable[[], int]) -> None:
         super().__init__(name="flux-upkeep", daemon=True)
         self._database = database
         self._days = days
@@ -29,11 +30,12 @@ class Upkeep(threading.Thread):
         """Look, and look again; what the database cannot do now it does at the next look."""
         while not self._stopping.wait(PERIOD * random.uniform(0.9, 1.1)):  # noqa: S311
             try:
-                dropped = keep_days(self._database, self._days)
+                days = self._days()
+                dropped = keep_days(self._database, days)
             except DatabaseUnavailable:
                 continue
             if dropped:
-                log.warning("forgot the records before the last %d days: %s", self._days, ", ".join(dropped))
+                log.warning("forgot the records before the last %d days: %s", days, ", ".join(dropped))
 
     def stop(self) -> None:
         """Look no more."""

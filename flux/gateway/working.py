@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from flux.config import Project
-from flux.deploy.identity import code_sha
 from flux.engine.server import revive
+from flux.errors import FluxError
+from flux.gateway.app import Deployment
 from flux.gateway.crashes import Undertaker
+from flux.gateway.follow import Deployed, Follower, Source
 from flux.gateway.upkeep import Upkeep
 from flux.jobs.service import JobService
 from flux.record import Record
 from flux.runtime.inflight import InflightTable, inflight_folder
-from flux.runtime.loader import Registry, load
+from flux.runtime.loader import Registry
 from flux.runtime.runtime import Runtime
 
 log = logging.getLogger("flux.jobs")
@@ -33,34 +35,58 @@ def work(
     queues: Sequence[str] | None,
     concurrency: int,
     on_record: Callable[[Record], None] | None = None,
+    source: Source,
     on_load: Callable[[Registry], None] = lambda registry: None,
+    on_switch: Callable[[Deployment, int | None], None] = lambda now, before: None,
+    on_error: Callable[[FluxError], None] = lambda error: None,
 ) -> None:
-    """Run jobs in this process until SIGTERM or SIGINT; a second one does not wait for those that run."""
+    """Run jobs in this process until SIGTERM or SIGINT; a second one does not wait for those that run.
+
+    The code comes from `source`, and is followed where that is what is deployed in the database.
+    """
     stopping = _stopped_by_signals()
-    folder = inflight_folder(project.state)
-    registry = load(project)
-    on_load(registry)
+    folder = inflight_folder(source.state)
+    first = source.first()
+    on_load(first.registry)
     inflight = InflightTable(folder, slots=max(64, 2 * concurrency))
     runtime = Runtime(
-        project,
+        first.project,
         database_url,
-        registry,
+        first.registry,
         inflight=inflight,
-        code_sha=code_sha(project.root),
+        code_sha=first.code_sha,
         pool_size=concurrency + MORE_CONNECTIONS,
         on_stuck=lambda: service.replace_thread(),  # noqa: PLW0108  # it is made later
     )
     runtime.open()
     service = JobService(runtime, concurrency=concurrency, queues=queues, on_record=on_record)
     undertaker = Undertaker(runtime.database, folder, lambda: revive(project))
-    upkeep = Upkeep(runtime.database, project.recording.keep_days)
-    for part in (service, undertaker, upkeep):
+    upkeep = Upkeep(runtime.database, lambda: runtime.project.recording.keep_days)
+    parts: list[JobService | Undertaker | Upkeep | Follower] = [service, undertaker, upkeep]
+    if isinstance(source, Deployed):
+        parts.append(Follower(source, _Jobs(runtime, service, first), on_switch=on_switch, on_error=on_error))
+    for part in parts:
         part.start()
     stopping.wait()
-    for part in (service, undertaker, upkeep):
+    for part in parts:
         part.stop()
     runtime.close()
     inflight.close()
+
+
+class _Jobs:
+    """The jobs of this process, which take other code when another deployment is active."""
+
+    def __init__(self, runtime: Runtime, service: JobService, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self._runtime = runtime
+        self._service = service
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Run jobs by this one from the next on."""
+        self._runtime.reload(deployment.project, deployment.registry, deployment.code_sha)
+        self._service.declare()
+        self.deployment = deployment
 
 
 def _stopped_by_signals() -> threading.Event:

@@ -42,7 +42,7 @@ class Attempts:
             self._on_record(record)
 
     def _run(self, claimed: Claimed, begins: Callable[[Claimed, float], None]) -> Record:
-        runtime = self._runtime
+        runtime, registry = self._runtime, self._runtime.registry
         context = RequestContext(
             request_id=claimed.request_id,
             kind=claimed.kind,
@@ -53,11 +53,11 @@ class Attempts:
             job=claimed.job,
         )
         try:
-            function = runtime.registry.find(claimed.function)
+            function = registry.find(claimed.function)
             bound = function.bind_handoff(claimed.kind, claimed.input)
         except InvalidInput as error:
             return runtime.refuse_job(context, claimed.function, claimed.input, error, error.status)
         except (FunctionNotFound, FunctionBroken) as error:  # a deployment under way may bring it
             return runtime.refuse_job(context, claimed.function, claimed.input, error, 500)
         begins(claimed, (function.timeout or runtime.project.functions.timeout) + GRACE)
-        return runtime.execute(context, function, bound).record
+        return runtime.execute(context, function, bound, registry=registry).record

@@ -61,10 +61,9 @@ class Declarer(threading.Thread):
     `on_change` is called when the schedules may be others. A hook that cannot fire is warned of once for each reason.
     """
 
-    def __init__(self, database: Database, project: Project, on_change: Callable[[], None]) -> None:
+    def __init__(self, database: Database, on_change: Callable[[], None]) -> None:
         super().__init__(name="flux-declarer", daemon=True)
         self._database = database
-        self._webhooks = project.webhooks
         self._on_change = on_change
         self._untold: str | None = None
         self._text = ""
@@ -72,10 +71,10 @@ class Declarer(threading.Thread):
         self._lock = threading.Lock()
         self._stopping = threading.Event()
 
-    def declare(self, registry: Registry) -> None:
-        """These are the functions from now on: told before this returns, or later if it cannot be now."""
+    def declare(self, project: Project, registry: Registry) -> None:
+        """These are the functions and webhooks from now on: told before this returns, or later if it cannot be now."""
         with self._lock:
-            self._text = self._untold = orjson.dumps(declared(registry, self._webhooks)).decode()
+            self._text = self._untold = orjson.dumps(declared(registry, project.webhooks)).decode()
             self._tell()
 
     def run(self) -> None:

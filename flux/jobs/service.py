@@ -28,7 +28,7 @@ class JobService:
         )
         self._waker = Waker(runtime.database.url, self.worker)
         self._scheduler = Scheduler(runtime.database, self._waker.wake)
-        self._declarer = Declarer(runtime.database, runtime.project, self._scheduler.nudge)
+        self._declarer = Declarer(runtime.database, self._scheduler.nudge)
         self._runtime = runtime
 
     def start(self) -> None:
@@ -43,7 +43,7 @@ class JobService:
 
     def declare(self) -> None:
         """Tell the database what the functions declare that the runtime has now; said again after each reload."""
-        self._declarer.declare(self._runtime.registry)
+        self._declarer.declare(self._runtime.project, self._runtime.registry)
 
     def replace_thread(self) -> None:
         """A job's function is stuck for good."""

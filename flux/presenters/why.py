@@ -18,11 +18,14 @@ Answer = Mapping[str, Any]
 #: Writes listed of each kind; the rest is counted.
 MOST_WRITES = 8
 
+#: Suspect commits listed; the rest is counted.
+MOST_SUSPECTS = 5
+
 _DOUBT = {"likely": "likely: ", "unknown": "not known: "}
 
 
 def why_lines(answer: Answer, columns: int) -> Iterator[str]:
-    """Root cause, location, data changes, span tree, since when, suggestion; of a good request, that it was."""
+    """Root cause, location, data changes, span tree, since when, suspects, suggestion; of a good one that it was."""
     request: Row = answer["request"]
     went_well = request["outcome"] == "ok"
     not_run = request["outcome"] == "refused" and own_frame(answer) is None
@@ -33,6 +36,7 @@ def why_lines(answer: Answer, columns: int) -> Iterator[str]:
         "DATA CHANGES": _data_changes(answer["data_changes"], answer["gaps"], columns - 4),
         "SPAN TREE": _span_tree(answer, columns - 4),
         "SINCE WHEN": [] if went_well else _since_when(answer, columns - 4),
+        "SUSPECTS": [] if went_well else suspect_lines(answer.get("suspects"), request, columns - 4),
         "SUGGESTION": _suggestions(answer["suggestions"], columns - 4),
         "NOT RECORDED": [line for gap in answer["gaps"] for line in wrap(gap["gap"], columns - 4)],
     }
@@ -172,6 +176,45 @@ def _compared(good: str | None, failed: str | None) -> str:
     if good is None or failed is None:
         return "code not known"
     return "in the same code" if good == failed else f"in code {good[:12]}, not {failed[:12]}"
+
+
+def suspect_lines(suspects: Answer | None, request: Row, columns: int) -> Iterator[str]:
+    """The commits that may have broken it: those that touched the stack, or else the newest, and how many more."""
+    if suspects is None:
+        return
+    if suspects.get("unknown"):
+        yield from wrap(f"not known: {suspects['unknown']}", columns)
+        return
+    commits = suspects["commits"]
+    touched = [commit for commit in commits if commit["touched"]]
+    listed = touched[:MOST_SUSPECTS] or [commit for commit in commits if not commit["merge"]][:MOST_SUSPECTS]
+    for commit in listed:
+        name = f"{commit['name']}  "
+        yield paint(name, "yellow") + cut(f'"{commit["subject"]}"', columns - len(name))
+        did = f"wrote {commit['line']}" if commit["line"] else f"touched {commit['touched'][0]}" if touched else ""
+        about = f"{commit['date']:%Y-%m-%d} by {commit['author']}" + (f", {did}" if did else "")
+        yield " " * len(name) + paint(cut(about, columns - len(name)), "dim")
+    for line in wrap(_others(suspects, len(listed), bool(touched)), columns):
+        yield paint(line, "dim")
+    if commits:
+        yield "→ " + paint(f"flux bug bisect --request {str(request['request_id'])[:8]}", "cyan")
+
+
+def _others(suspects: Answer, listed: int, touched: bool) -> str:
+    """How many commits there were between the two ends, and what is to be known of them."""
+    ends = f"between the last good run in {suspects['good']} and the first bad one in {suspects['bad']}"
+    more = suspects["total"] - listed
+    if not suspects["total"]:
+        found = f"no commit {ends}"
+    elif not touched:
+        found = f"{suspects['total']} {_commits(suspects['total'])} {ends}, none of which touched a file of the stack"
+    else:
+        found = f"{more} more {_commits(more)} {ends}" if more else f"the only {_commits(listed)} {ends}"
+    return found + ("; that one had changes that were in no commit" if suspects["dirty"] else "")
+
+
+def _commits(number: int) -> str:
+    return "commit" if number == 1 else "commits"
 
 
 def _suggestions(suggestions: Sequence[Row], columns: int) -> Iterator[str]:

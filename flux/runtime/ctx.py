@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import random
-import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from flux.errors import NotFound
 from flux.record import Record
+from flux.redaction import CREDENTIAL_HEADERS
+from flux.runtime.chance import new_uuid, real_urandom
 from flux.runtime.database import RequestDatabase
 from flux.runtime.events import Events
+from flux.runtime.execution import Execution
 from flux.runtime.failures import failure_of
 from flux.runtime.fetch import FetchResponse, fetch
 from flux.runtime.logs import Log
@@ -40,15 +41,45 @@ class Request:
     headers: Mapping[str, str]
 
 
-class Secrets:
-    """Secrets from the environment. What is read here is hidden wherever it would be recorded in this request."""
+class _Headers(dict[str, str]):
+    """Headers by lower-case name. The record keeps which credentials were looked at: a replay does not have them."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, open_: Mapping[str, str], credentials: Mapping[str, str], record: Record) -> None:
+        super().__init__({**open_, **credentials})
         self._record = record
+
+    def __getitem__(self, name: str) -> str:
+        self._note(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._note(name)
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The header, or the default."""
+        self._note(name)
+        return super().get(name, default)
+
+    def _note(self, name: object) -> None:
+        if name in CREDENTIAL_HEADERS:
+            self._record.attributes.setdefault("credentials", {})[str(name)] = super().__contains__(name)
+
+
+class Secrets:
+    """Secrets from the environment. What is read here is hidden wherever it would be recorded in this request.
+
+    The record keeps the names that were read, and whether they were set. A replay has no secrets: it gives the name.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self._record = execution.record
+        self._recalled = execution.recalled
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The secret, or the default."""
-        value = os.environ.get(name)
+        value = os.environ.get(name) if self._recalled is None else self._recalled.secret(name)
+        self._record.attributes.setdefault("secrets", {})[name] = value is not None
         if value is None:
             return default
         self._record.secrets.add(value)
@@ -66,28 +97,30 @@ class Ctx:
 
     def __init__(
         self,
-        record: Record,
+        execution: Execution,
         database: RequestDatabase,
         functions: Mapping[str, Function],
         credentials: Mapping[str, str],
         queue: Queue,
         events: Events,
     ) -> None:
+        record, recalled = execution.record, execution.recalled
         context = record.context
         self.db = database
         self.queue = queue
         self.events = events
         self.log = Log()
-        self.secrets = Secrets(record)
-        self.request = Request(
-            id=context.request_id,
-            kind=context.kind,
+        self.secrets = Secrets(execution)
+        self.request = Request(  # a replay shows what its code saw then
+            id=recalled.request_id if recalled else context.request_id,
+            kind=recalled.kind if recalled else context.kind,
             method=context.method,
             path=context.path,
             query=context.query,
-            headers={**context.headers, **credentials},
+            headers=_Headers(context.headers, credentials, record),
         )
         self._record = record
+        self._tape = execution.tape
         self._functions = functions
         self._random: random.Random | None = None
 
@@ -117,24 +150,15 @@ class Ctx:
 
     def now(self) -> datetime:
         """The time in UTC, recorded."""
-        moment = datetime.fromtimestamp(time.time(), UTC)
-        self._tape("now", moment.isoformat())
-        return moment
+        return self._tape.now()
 
     def uuid(self) -> UUID:
         """A random UUID (version 4), recorded."""
-        made = uuid.uuid4()
-        self._tape("uuid", str(made))
-        return made
+        return self._tape.uuid("uuid", new_uuid)
 
     @property
     def random(self) -> random.Random:
         """A random generator whose seed is recorded. Not for secrets: who reads the record can repeat it."""
         if self._random is None:
-            seed = os.urandom(16).hex()
-            self._tape("seed", seed)
-            self._random = random.Random(seed)  # noqa: S311  # recorded on purpose
+            self._random = random.Random(self._tape.seed("seed", real_urandom))  # noqa: S311  # recorded on purpose
         return self._random
-
-    def _tape(self, name: str, value: str) -> None:
-        self._record.attributes.setdefault("tape", []).append([name, value])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flux.record import Record
+from flux.runtime.recalled import Recalled
+from flux.runtime.tape import Tape
 
 
 @dataclass(slots=True)
@@ -14,12 +16,18 @@ class Execution:
     """One run of a function.
 
     `timeout` is in seconds, `deadline` a time.monotonic() moment; `tool_calls` counts calls that left the system.
+    `recalled` is what a replay gives back, None where the outside is asked; `tape` is what clock and chance said.
     """
 
     record: Record
     timeout: float
     deadline: float
     tool_calls: int = 0
+    recalled: Recalled | None = None
+    tape: Tape = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tape = Tape(self.record, self.recalled.tape if self.recalled else None)
 
     def remaining(self) -> float:
         """Seconds until the function's timeout; never negative."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from flux.errors import FluxError
 from flux.record import Failure, Record
+from flux.runtime.raised import FRAMES
 
 #: Frames kept of a stack, from its end: a recursion of a thousand calls tells no more than its last fifty.
 MOST_FRAMES = 50
@@ -32,7 +33,7 @@ def failure_of(error: BaseException, record: Record) -> Failure:
 
     It is located at the innermost line of the user's code, or else at the line of theirs that called what raised it.
     """
-    frames = tuple(_frames(_walk(error.__traceback__), record.root))
+    frames = (*_frames(_walk(error.__traceback__), record.root), *getattr(error, FRAMES, ()))
     details = getattr(error, "diag", None)
     message = _message(error, details)
     name = _type_name(error)

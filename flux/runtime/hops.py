@@ -19,10 +19,17 @@ from flux.redaction import CREDENTIAL_HEADERS, REDACTED
 from flux.runtime.deadline import Interrupted
 from flux.runtime.execution import Execution, current_execution
 from flux.runtime.failures import calling_line, failure_of
+from flux.runtime.given import GivenAnswer, given_answer
+from flux.runtime.raised import made_of
+from flux.runtime.recalled import Answer, raise_error
 from flux.runtime.tools import close_leaf, open_leaf, recorded_execution
 
 #: What a body is recorded as when it was not there to be seen: read piece by piece, or not at all.
 STREAMED = {"$streamed": True}
+
+#: The attribute with the text of a body that is recorded as a value, and the bytes up to which it is kept.
+TEXT = "flux.body"
+MOST_TEXT = 16 * 1024
 
 #: Parts of header names that tell a credential.
 _CREDENTIAL_PARTS = ("api-key", "apikey", "credential", "password", "secret", "signature", "token")
@@ -103,6 +110,7 @@ class Hop:
             return
         if body is not STREAMED and self._output:
             self._output["body"] = self.readable(body)
+            self._keep_text(body)
             self.span.output = self.record.json(self._output)
         status = self._output.get("status", 0)
         close_leaf(self.span, self.refusal(f"answered {status}") if status >= 500 else None)
@@ -110,6 +118,36 @@ class Hop:
     def readable(self, body: object) -> object:
         """The body of the answer as it is recorded."""
         return self._body(body, self._output.get("headers", {}).get("content-type"))
+
+    def recall(self) -> GivenAnswer | None:
+        """The recorded answer, to go on with as if it had come; None where the call is to be made.
+
+        Raises what the call raised, or ToolNotRecorded.
+        """
+        answer = self.find()
+        return None if answer is None else self.give(answer)
+
+    def find(self) -> Answer | None:
+        """What the record answers, to be handed to `give`; None where the call is to be made."""
+        recalled = self.execution.recalled
+        if recalled is None:
+            return None
+        try:
+            return recalled.answer(self.record, self.span)
+        except BaseException as error:
+            self.failed(error)
+            raise
+
+    def give(self, answer: Answer) -> GivenAnswer:
+        """The answer that was found, or the error it is."""
+        try:
+            raise_error(answer)
+            given = given_answer(answer)
+        except BaseException as error:
+            self.failed(error)
+            raise
+        self.answered(given.status, given.headers.items())
+        return given
 
     def refusal(self, message: str) -> Failure:
         """The failure of a call that was answered with an error status."""
@@ -124,6 +162,9 @@ class Hop:
     def failed(self, error: BaseException) -> None:
         """No answer came. At the function's deadline this ends the function, whatever it catches."""
         self.span.attributes.setdefault("error.type", type(error).__qualname__)
+        made = made_of(error)
+        if made is not None:
+            self.span.attributes["flux.raised"] = self.record.json(made)
         close_leaf(self.span, failure_of(error, self.record))
         if isinstance(error, Exception) and not self.execution.remaining():
             raise Interrupted from error
@@ -134,10 +175,37 @@ class Hop:
         found += [value.rpartition(" ")[2] for name, value in headers if _is_credential(name.lower())]
         self.record.secrets.update(value for value in [*found, self._parts.password] if value)
 
+    def _keep_text(self, body: object) -> None:
+        """Keep the text of a body that is recorded as a value: spaces and the order of members are not in that.
+
+        A message in which the text stands must read the same in a replay. Where something of it is hidden, all is.
+        """
+        known = self._output["body"]
+        if isinstance(known, str) and _is_text(self._output["headers"]):
+            return
+        if not isinstance(body, bytes | bytearray) or len(body) > MOST_TEXT or _is_stand_in(known):
+            return
+        try:
+            text = bytes(body).decode()
+        except UnicodeDecodeError:
+            return
+        record = self.record
+        if text and record.text(text) == text and record.redactor.clean(known, set()) == known:
+            self.span.attributes[TEXT] = text
+
     def _body(self, body: object, content_type: str | None) -> object:
         if not isinstance(body, bytes | bytearray | memoryview):
             return body
         return readable(bytes(body), content_type or "", self.record)
+
+
+def _is_text(headers: Mapping[str, str]) -> bool:
+    """Whether a body of text is recorded as it is; one whose type is JSON may be a JSON string, or no JSON at all."""
+    return not headers.get("content-type", "").partition(";")[0].strip().lower().endswith("json")
+
+
+def _is_stand_in(known: object) -> bool:
+    return isinstance(known, dict) and any(str(name).startswith("$") for name in known)
 
 
 def begin(method: str, url: str) -> Hop | None:

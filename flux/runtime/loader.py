@@ -17,6 +17,8 @@ from pathlib import Path
 
 from flux.config import Project
 from flux.errors import BadDefinition, FluxError, FunctionBroken, FunctionNotFound
+from flux.runtime.chance import record_chance
+from flux.runtime.clock import record_clock
 from flux.runtime.declared import declared_in
 from flux.runtime.functions import Function, declarations
 from flux.runtime.modules import PACKAGE, BrokenImport, Modules
@@ -55,6 +57,11 @@ class Registry:
     modules: Modules
     builtin: Mapping[str, Function] = field(default_factory=dict)
 
+    @property
+    def root(self) -> Path:
+        """The folder of the project it was loaded from, which each deployment has for itself."""
+        return self.modules.folder.parent
+
     def find(self, name: str) -> Function:
         """The function of this name; raises FunctionNotFound, FunctionBroken."""
         function = self.functions.get(name) or self.builtin.get(name)
@@ -77,6 +84,8 @@ _newest: Modules | None = None
 def load(project: Project) -> Registry:
     """Import every module under functions/ anew, and gather what they declare. Never raises for the user's code."""
     global _newest  # noqa: PLW0603  # sys.modules and linecache are one a process, and so is what stands in them
+    record_clock()  # before user modules take what they import of it
+    record_chance()
     with _lock:
         modules = Modules(project.root / PACKAGE)
         functions, broken = _Loading(project.root, modules).run()

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import wrapt
 
 from flux.runtime.answers import HttpxStream, Kept, recorded_answer
 from flux.runtime.execution import current_execution
+from flux.runtime.given import http_client_answer, httpx_answer, requests_answer, urllib3_answer
 from flux.runtime.hops import STREAMED, Hop, begin, within_deadline
+from flux.runtime.raised import was_waiting
+from flux.runtime.recalled import Answer
 from flux.runtime.tools import silenced
 
 _wrapped = False
@@ -73,6 +77,12 @@ def _record_http_client(
     if hop is None:
         return call(method, url, body, given, **options)
     hop.asked(((name, _text(value)) for name, value in given.items()), _bytes_or_stream(body))
+    found = hop.find()
+    if found is not None:
+        connection._flux_recall = partial(_recall_http_client, hop, found)
+        if found.error is not None and not was_waiting(found.error):
+            hop.give(found)
+        return None
     if "traceparent" not in {name.lower() for name in given}:
         given["traceparent"] = hop.traceparent
     try:
@@ -86,6 +96,9 @@ def _record_http_client(
 
 
 def _http_client_answer(call: Any, connection: Any, args: Any, kwargs: Any) -> Any:
+    recall = vars(connection).pop("_flux_recall", None)
+    if recall is not None:
+        return recall()
     hop: Hop | None = vars(connection).pop("_flux_hop", None)
     if hop is None:
         return call(*args, **kwargs)
@@ -96,6 +109,10 @@ def _http_client_answer(call: Any, connection: Any, args: Any, kwargs: Any) -> A
         raise
     hop.answered(answer.status, answer.getheaders())
     return recorded_answer(answer, hop)
+
+
+def _recall_http_client(hop: Hop, found: Answer) -> Any:
+    return recorded_answer(http_client_answer(hop.give(found), hop.method), hop)
 
 
 def _http_client_url(connection: Any, url: str) -> str:
@@ -130,17 +147,34 @@ def _ask_urllib3(
         return call(method, url, body, headers, *args, **options)
     given = dict(pool.headers if headers is None else headers)
     hop.asked(given.items(), _bytes_or_stream(body))
+    recalled = hop.recall()
+    preload = bool(options.get("preload_content", True))
     if "traceparent" not in {name.lower() for name in given}:
         given["traceparent"] = hop.traceparent
     try:
         with silenced(hop.execution):
-            answer = call(method, url, body, given, *args, **options)
+            if recalled is not None:
+                answer = urllib3_answer(recalled, method, url, preload=preload)
+            else:
+                answer = call(method, url, body, given, *args, **options)
+                hop.answered(answer.status, answer.headers.items())
     except BaseException as error:
         hop.failed(error)
         raise
-    hop.answered(answer.status, answer.headers.items())
-    hop.close(answer.data if options.get("preload_content", True) else STREAMED)
+    if preload:
+        hop.close(answer.data)
+    else:
+        _keep_stream(answer, hop)
     return answer
+
+
+def _keep_stream(answer: Any, hop: Hop) -> None:
+    """What is read of a urllib3 answer is kept where http.client does the reading; chunks it reads by itself."""
+    below = getattr(answer, "_fp", None)
+    if isinstance(below, http.client.HTTPResponse) and not below.chunked:
+        recorded_answer(below, hop)
+    else:
+        hop.close(STREAMED)
 
 
 def _urllib3_timeout(wanted: Any, usual: Any) -> Any:
@@ -159,24 +193,31 @@ def _listen_to_requests(module: Any) -> None:
 
 
 def _requests_send(call: Any, adapter: Any, args: Any, kwargs: Any) -> Any:
-    return _ask_requests(call, *args, **kwargs)
+    return _ask_requests(call, adapter, *args, **kwargs)
 
 
-def _ask_requests(call: Any, request: Any, stream: bool = False, *args: Any, **options: Any) -> Any:
+def _ask_requests(call: Any, adapter: Any, request: Any, stream: bool = False, *args: Any, **options: Any) -> Any:
     hop = begin(request.method, request.url)
     if hop is None:
         return call(request, stream, *args, **options)
     hop.asked(((name, _text(value)) for name, value in request.headers.items()), _bytes_or_stream(request.body))
+    recalled = hop.recall()
     request.headers.setdefault("traceparent", hop.traceparent)
     try:
         with silenced(hop.execution):
-            answer = call(request, stream, *args, **options)
-            hop.answered(answer.status_code, answer.headers.items())
-            body = STREAMED if stream else answer.content
+            if recalled is not None:
+                answer = requests_answer(recalled, adapter, request)
+            else:
+                answer = call(request, stream, *args, **options)
+                hop.answered(answer.status_code, answer.headers.items())
+            body = None if stream else answer.content
     except BaseException as error:
         hop.failed(error)
         raise
-    hop.close(body)
+    if stream:
+        _keep_stream(answer.raw, hop)
+    else:
+        hop.close(body)
     return answer
 
 
@@ -195,13 +236,16 @@ def _httpx_request(call: Any, transport: Any, args: Any, kwargs: Any) -> Any:
     hop = _begin_httpx(request)
     if hop is None:
         return call(request)
+    recalled = hop.recall()
+    request.headers.setdefault("traceparent", hop.traceparent)
     try:
         with silenced(hop.execution):
-            answer = call(request)
+            answer = call(request) if recalled is None else httpx_answer(recalled, request)
     except BaseException as error:
         hop.failed(error)
         raise
-    hop.answered(answer.status_code, answer.headers.multi_items())
+    if recalled is None:
+        hop.answered(answer.status_code, answer.headers.multi_items())
     answer.stream = _httpx_stream(answer.stream, Kept(hop, answer.headers.get("content-encoding")))
     return answer
 
@@ -211,13 +255,16 @@ async def _httpx_async_request(call: Any, transport: Any, args: Any, kwargs: Any
     hop = _begin_httpx(request)
     if hop is None:
         return await call(request)
+    recalled = hop.recall()
+    request.headers.setdefault("traceparent", hop.traceparent)
     try:
         with silenced(hop.execution):
-            answer = await call(request)
+            answer = await call(request) if recalled is None else httpx_answer(recalled, request)
     except BaseException as error:
         hop.failed(error)
         raise
-    hop.answered(answer.status_code, answer.headers.multi_items())
+    if recalled is None:
+        hop.answered(answer.status_code, answer.headers.multi_items())
     answer.stream = _httpx_stream(answer.stream, Kept(hop, answer.headers.get("content-encoding")))
     return answer
 
@@ -238,7 +285,6 @@ def _begin_httpx(request: Any) -> Hop | None:
     except httpx.RequestNotRead:
         body = STREAMED
     hop.asked(request.headers.multi_items(), body)
-    request.headers.setdefault("traceparent", hop.traceparent)
     return hop
 
 

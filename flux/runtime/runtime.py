@@ -19,6 +19,8 @@ from flux.errors import DatabaseUnavailable, Discard, FluxError, FunctionTimeout
 from flux.record import Failure, Record, Span
 from flux.redaction import Redactor
 from flux.runtime.arguments import Bound
+from flux.runtime.chance import record_chance
+from flux.runtime.clock import record_clock
 from flux.runtime.ctx import Ctx
 from flux.runtime.database import RequestDatabase
 from flux.runtime.deadline import Interrupted, Watchdog, bound_sleep
@@ -32,6 +34,7 @@ from flux.runtime.loader import Registry
 from flux.runtime.logs import record_logs
 from flux.runtime.outbound import record_outbound
 from flux.runtime.queue import Queue
+from flux.runtime.recalled import Recalled
 from flux.runtime.response import Response, render
 from flux.runtime.writer import Writer
 
@@ -40,6 +43,9 @@ RETRYABLE = frozenset({"40001", "40P01"})
 
 #: Seconds before the second attempt at most; twice as long before each further one.
 BACKOFF = 0.02
+
+#: Nobody's tape holds what is drawn of it.
+_chance = random.Random()  # noqa: S311  # two requests that stand in each other's way are to wait differently
 
 #: An input is kept whole up to this size, so that the request can be run again.
 INPUT_BYTES = 1024**2
@@ -101,6 +107,8 @@ class Runtime:
     def open(self) -> None:
         """Open the pool, start the writer and the watchdog, and make outbound calls and logs record themselves."""
         bound_sleep()
+        record_clock()
+        record_chance()
         record_outbound()
         record_logs()
         self.database.open()
@@ -113,8 +121,9 @@ class Runtime:
         self.writer.close()
         self.database.close()
 
-    def reload(self, registry: Registry, code_sha: str) -> None:
-        """Other code from the next request on; requests in flight finish on what they began with."""
+    def reload(self, project: Project, registry: Registry, code_sha: str) -> None:
+        """Other code and settings from the next request on; requests in flight finish on what they began with."""
+        self.project, self.redactor = project, Redactor(project.recording.redact)
         self.registry, self.code_sha = registry, code_sha
 
     def id_is_used(self, request_id: UUID) -> bool:
@@ -125,16 +134,28 @@ class Runtime:
             ).fetchone()
         return bool(row and row[0])
 
-    def execute(self, context: RequestContext, function: Function, bound: Bound) -> Reply:
-        """Run a function with arguments that were bound to it."""
-        record = self._record(context, function.name, bound.given)
+    def execute(
+        self,
+        context: RequestContext,
+        function: Function,
+        bound: Bound,
+        recalled: Recalled | None = None,
+        registry: Registry | None = None,
+    ) -> Reply:
+        """Run a function with arguments that were bound to it.
+
+        `recalled` is what a replay is told in place of the outside.
+        `registry` is the one that the function comes from, where another may have taken its place meanwhile.
+        """
+        registry = registry or self.registry
+        record = self._record(context, function.name, bound.given, registry)
         slot = self.inflight.claim(context, function.name, record.input)
         timeout = function.timeout or self.project.functions.timeout
-        execution = Execution(record, timeout, time.monotonic() + timeout)
-        root = self._open_root(record)
+        execution = Execution(record, timeout, time.monotonic() + timeout, recalled=recalled)
+        root = self._open_root(record, recalled)
         token = set_current(execution)
         try:
-            return _Run(self, function, bound, execution, root).run()
+            return _Run(self, function, bound, execution, root, registry).run()
         finally:
             reset_current(token)
             self.inflight.release(slot)
@@ -148,10 +169,11 @@ class Runtime:
         function: str | None = None,
         given: Mapping[str, Any] | None = None,
         failure: Failure | None = None,
+        recalled: Recalled | None = None,
     ) -> Record:
         """Record a request that no function answered, off the way of its reply."""
-        record = self._record(context, function, given)
-        self._open_root(record)
+        record = self._record(context, function, given, self.registry)
+        self._open_root(record, recalled)
         outcome = "refused" if status < 500 else "error"
         record.finish(outcome, status, failure or Failure(type="HTTPError", message=message, code=str(status)))
         self.writer.put(Written(record.request_json(), record.spans_json()))
@@ -164,8 +186,8 @@ class Runtime:
 
         Raises DatabaseUnavailable; then the job is left to its lease.
         """
-        record = self._record(context, function, given)
-        root = self._open_root(record)
+        record = self._record(context, function, given, self.registry)
+        root = self._open_root(record, None)
         root.error = failure_of(error, record)
         record.finish(_outcome(status), status, root.error)
         transaction = Transaction(self.database, record)
@@ -176,8 +198,10 @@ class Runtime:
             transaction.release()
         return record
 
-    def _record(self, context: RequestContext, function: str | None, given: Mapping[str, Any] | None) -> Record:
-        record = Record(context, self.redactor, self.project.recording.keep_bytes, self.project.root)
+    def _record(
+        self, context: RequestContext, function: str | None, given: Mapping[str, Any] | None, registry: Registry
+    ) -> Record:
+        record = Record(context, self.redactor, self.project.recording.keep_bytes, registry.root)
         record.function = function
         if given is not None:
             record.input = record.json(given, INPUT_BYTES)
@@ -185,13 +209,14 @@ class Runtime:
             record.attributes["job"] = context.job.as_attribute()
         return record
 
-    def _open_root(self, record: Record) -> Span:
+    def _open_root(self, record: Record, recalled: Recalled | None) -> Span:
         """The gateway's span, from the moment the request came."""
         context = record.context
-        if context.kind == "http":
+        kind = recalled.kind if recalled else context.kind
+        if kind == "http":
             span = record.open("gateway", f"{context.method} {context.route or context.path}")
         else:
-            span = record.open("gateway", context.kind)
+            span = record.open("gateway", kind)
         span.started_ns = context.started_ns
         span.input = record.input
         return span
@@ -215,14 +240,18 @@ class _Run:
         bound: Bound,
         execution: Execution,
         root: Span,
+        registry: Registry,
     ) -> None:
         self.runtime = runtime
+        self.registry = registry
         self.function = function
         self.bound = bound
         self.execution = execution
         self.record = execution.record
         self.root = root
         self.transaction = Transaction(runtime.database, self.record, function.isolation)
+        if execution.recalled is not None and (before := execution.recalled.before_statement) is not None:
+            self.transaction.before_statement = lambda span: before(self.record, span)
 
     def run(self) -> Reply:
         try:
@@ -239,19 +268,19 @@ class _Run:
                 self._stand_back()
                 self.record.attempt += 1
                 self.record.reopen()
+                self.execution.tape.restart()
         finally:
             self.transaction.release()
 
     def _attempt(self) -> Reply:
         record, function = self.record, self.function
-        registry = self.runtime.registry
         database = RequestDatabase(self.transaction, record)
         ctx = Ctx(
-            record,
+            self.execution,
             database,
-            registry.functions,
+            self.registry.functions,
             record.context.credentials,
-            Queue(record, database, registry, self.runtime.project.queue),
+            Queue(record, database, self.registry, self.runtime.project.queue),
             Events(record, database, f"/{self.runtime.project.name}/{function.name}"),
         )
         span = record.open("function", function.name)
@@ -326,7 +355,7 @@ class _Run:
     def _stand_back(self) -> None:
         """Wait a little, not the same for all, so that the other of a deadlock gets what it waited for."""
         longest = BACKOFF * 2 ** (self.record.attempt - 1)
-        time.sleep(min(random.uniform(longest / 2, longest), self.execution.remaining()))  # noqa: S311
+        time.sleep(min(_chance.uniform(longest / 2, longest), self.execution.remaining()))
 
     def _in_statement(self) -> bool:
         return self.transaction.busy

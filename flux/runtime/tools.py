@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar, cast
 
-from flux.record import Failure, Span
+from flux.record import Failure, Record, Span, real_time_ns
 from flux.runtime.execution import Execution, current_execution
 from flux.runtime.failures import failure_of
+from flux.runtime.raised import made_of
+from flux.runtime.values import kinds_of
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -60,12 +61,16 @@ def call_tool(name: str, call: Callable[..., Result], args: Sequence[Any], kwarg
     execution.tool_calls += 1
     span.input = record.json({"args": list(args), "kwargs": dict(kwargs)})
     try:
-        with silenced(execution):
-            result = call(*args, **kwargs)
+        if execution.recalled is not None:
+            result: Result = execution.recalled.value(record, span)
+        else:
+            with silenced(execution):
+                result = call(*args, **kwargs)
     except BaseException as error:
+        _keep_error(record, span, error)
         record.close(span, failure_of(error, record))
         raise
-    span.output = record.json(result)
+    _keep(execution, span, result)
     record.close(span)
     return result
 
@@ -78,14 +83,34 @@ async def _call_coroutine(name: str, call: Callable[..., Any], args: Sequence[An
     span = open_leaf(execution, name)
     span.input = record.json({"args": list(args), "kwargs": dict(kwargs)})
     try:
-        with silenced(execution):
-            result = await call(*args, **kwargs)
+        if execution.recalled is not None:
+            result = execution.recalled.value(record, span)
+        else:
+            with silenced(execution):
+                result = await call(*args, **kwargs)
     except BaseException as error:
+        _keep_error(record, span, error)
         close_leaf(span, failure_of(error, record))
         raise
-    span.output = record.json(result)
+    _keep(execution, span, result)
     close_leaf(span)
     return result
+
+
+def _keep(execution: Execution, span: Span, result: Any) -> None:
+    """Record what a tool returned, with the types that its JSON does not tell."""
+    span.output = execution.record.json(result)
+    if execution.recalled is None:
+        kinds = kinds_of(result)
+        if kinds is not None:
+            span.attributes["flux.tool.type"] = kinds
+
+
+def _keep_error(record: Record, span: Span, error: BaseException) -> None:
+    """Record what an exception was made of, so that a replay can raise its like."""
+    made = made_of(error)
+    if made is not None:
+        span.attributes["flux.raised"] = record.json(made)
 
 
 def recorded_execution() -> Execution | None:
@@ -117,5 +142,5 @@ def open_leaf(execution: Execution, name: str) -> Span:
 def close_leaf(span: Span, failure: Failure | None = None) -> None:
     """End a span of open_leaf; ending it again changes nothing."""
     if span.duration_us is None:
-        span.duration_us = (time.time_ns() - span.started_ns) // 1_000
+        span.duration_us = (real_time_ns() - span.started_ns) // 1_000
         span.error = failure

@@ -40,11 +40,15 @@ class _Waiting:
 
 
 class Writer:
-    """One thread that stores finished records. `available` is False while the database is away."""
+    """One thread that stores finished records. `available` is False while the database is away.
+
+    `gather` is in seconds: a process that waits for its records sets it to 0.
+    """
 
     def __init__(self, database: Database, inflight: InflightTable) -> None:
         self.available = True
         self.lost = 0
+        self.gather = GATHER
         self._database = database
         self._inflight = inflight
         self._waiting: deque[_Waiting] = deque()
@@ -73,6 +77,13 @@ class Writer:
             self._waiting.append(_Waiting(written, kept))
         self._wake.set()
 
+    def wait_until_written(self, seconds: float) -> bool:
+        """Wait until every record is stored; False when that takes longer."""
+        deadline = time.monotonic() + seconds
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return not self._waiting
+
     def database_is_away(self) -> None:
         """Told by a request that could not reach it; the writer's thread finds out when it is back."""
         self.available = False
@@ -82,7 +93,7 @@ class Writer:
         while not (self._closing and not self._waiting):
             self._wake.wait(None if self.available and not self._waiting else RETRY)
             if self.available and not self._closing:
-                time.sleep(GATHER)
+                time.sleep(self.gather)
             self._wake.clear()
             while self._waiting or not self.available:
                 if not self._write_batch():

@@ -7,6 +7,7 @@ import json
 import psycopg
 import pytest
 import story
+from repository import Repository
 
 from flux.commands.why import why
 from flux.errors import Ambiguous, NotFound
@@ -116,7 +117,8 @@ def test_json_has_every_section(past):
     answer = json.loads(story.run(why, past, "d0b1", "--json").output)
 
     assert set(answer) == {
-        "request", "root_cause", "steps", "repeated", "gaps", "data_changes", "since_when", "suggestions",
+        "request", "root_cause", "steps", "repeated", "gaps", "data_changes", "since_when", "suspects",
+        "suggestions",
     }  # fmt: skip
     assert answer["suggestions"][0]["about"] == str(story.SIGNED_UP)
 
@@ -142,3 +144,118 @@ def test_an_ambiguous_id_lists_its_matches(changed, database_url):
     assert isinstance(error, Ambiguous)
     assert "req:550e8400" in error.message
     assert "req:550effff" in error.message
+
+
+LINES = ["import flux", "", "", "def create_user(ctx, email):", "    pass", "    insert(ctx, email)", ""]
+
+
+@pytest.fixture
+def committed(changed, database_url):
+    """The story in a repository: signed up in the first of five commits, failed on line 6 in the last."""
+    repository = Repository(changed.root)
+    file = "functions/create_user.py"
+    story.settle(changed)
+    shas = [
+        repository.commit({file: "\n".join(LINES), ".gitignore": ".flux/\n"}, "feat: sign up"),
+        repository.commit({"README.md": "shop"}, "docs: say what it is"),
+        repository.commit(
+            {file: "\n".join([*LINES[:5], "    user = insert(43, email)", ""])}, "feat: ids\x1b[2J of ours"
+        ),
+        repository.commit(
+            {file: "\n".join(["import flux.x", *LINES[1:5], "    user = insert(43, email)", ""])}, "chore"
+        ),
+        repository.commit({"README.md": "a shop"}, "docs: a better word"),
+    ]
+    ran_in(database_url, story.SIGNED_UP, shas[0])
+    ran_in(database_url, story.DUPLICATE, shas[4])
+    return repository, shas
+
+
+def ran_in(database_url, request, code_sha):
+    """Another code for a request of the story."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update flux.trace_requests set code_sha = %s where request_id = %s", (code_sha, request))
+
+
+def suspects_of(project, *arguments):
+    """The section, without its heading."""
+    output = story.run(why, project, "d0b1", *arguments).output
+    return output.partition("  SUSPECTS\n")[2].partition("\n\n")[0]
+
+
+def test_the_commit_that_wrote_the_failing_line_is_the_first_suspect(changed, committed):
+    """Between a good and a bad run lie few commits, and fewer that touched what failed."""
+    _, shas = committed
+
+    assert (
+        suspects_of(changed)
+        == f"""\
+    {shas[2][:7]}  "feat: ids\\x1b[2J of ours"
+             2026-03-01 by alice@example.com, wrote functions/create_user.py:6
+    {shas[3][:7]}  "chore"
+             2026-03-01 by alice@example.com, touched functions/create_user.py
+    2 more commits between the last good run in {shas[0][:7]} and the first bad one in
+    {shas[4][:7]}
+    → flux bug bisect --request d0b1e000"""
+    )
+
+
+def test_suspects_have_their_members_in_json(changed, committed):
+    """For a program that opens an issue with the likely author."""
+    _, shas = committed
+
+    found = json.loads(story.run(why, changed, "d0b1", "--json").output)["suspects"]
+
+    assert [commit["commit"] for commit in found["commits"]] == [shas[2], shas[3], shas[4], shas[1]]
+    assert found["commits"][0]["line"] == "functions/create_user.py:6"
+    assert found["commits"][0]["author"] == "alice@example.com"
+    assert found["total"] == 4
+
+
+def test_commits_that_touched_nothing_of_the_stack_are_said_to(changed, committed, database_url):
+    """They are still between good and bad, but nothing points at them."""
+    _, shas = committed
+    ran_in(database_url, story.SIGNED_UP, shas[3])
+
+    found = suspects_of(changed)
+
+    assert '"docs: a better word"' in found
+    assert "none of which touched" in " ".join(found.split())
+
+
+def test_suspects_end_where_the_error_first_came(changed, committed, database_url):
+    """What was committed after the first failure did not cause it."""
+    _, shas = committed
+    first = "0f0f0f0f-0000-4000-8000-000000000009"
+    with psycopg.connect(database_url) as connection:
+        story.request(connection, first, "2026-03-10T14:59:00Z", **story.failed_columns(story.UNIQUE, code_sha=shas[2]))
+
+    found = suspects_of(changed)
+
+    assert f"the first bad one in {shas[2][:7]}" in " ".join(found.split())
+    assert shas[3][:7] not in found
+
+
+def test_the_same_code_has_no_suspects(changed, committed, database_url):
+    """Then it was the data, or the world; SINCE WHEN says so."""
+    _, shas = committed
+    ran_in(database_url, story.SIGNED_UP, shas[4])
+
+    assert suspects_of(changed) == ""
+
+
+def test_suspects_that_cannot_be_known_are_said_to_be_so(changed, committed, database_url):
+    """Code of another repository, or no repository at all."""
+    ran_in(database_url, story.SIGNED_UP, "0123456789ab")
+
+    assert suspects_of(changed) == "    not known: code 0123456789ab is no commit of this repository"
+
+
+def test_outside_git_suspects_are_not_known(changed, database_url):
+    """The rest of the answer does not depend on it."""
+    ran_in(database_url, story.SIGNED_UP, "0123456789ab")
+
+    found = suspects_of(changed)
+
+    assert found.startswith("    not known:")
+    assert "not in a git repository" in " ".join(found.split())

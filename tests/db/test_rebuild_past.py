@@ -165,6 +165,23 @@ def test_what_cannot_be_known_is_said(shop: psycopg.Connection, question: str, c
     assert (unknown.value.sqlstate, message in str(unknown.value)) == (code, True)
 
 
+def test_a_moment_before_the_days_that_are_kept_is_refused(shop: psycopg.Connection) -> None:
+    """What happened since is forgotten in part, so any answer would be a guess."""
+    shop.execute(
+        "update flux.installed_files set installed_at = now() - interval '9 days'; "
+        "select flux.make_partition('state_mutations', current_date - day) from generate_series(1, 9) as day; "
+        "select flux.drop_partitions_before(current_date - 3)"
+    )
+
+    kept = shop.execute("select flux.recorded_moment((current_date - 3)::timestamptz) is not null").fetchone()
+    with pytest.raises(psycopg.Error, match="is not recorded") as unknown:
+        shop.execute("select flux.recorded_moment(now() - interval '5 days')")
+
+    assert kept == (True,)
+    assert unknown.value.sqlstate == "XF803"
+    assert "keep_days" in str(unknown.value.diag.message_hint)
+
+
 def test_a_request_without_sql_saw_nothing(shop: psycopg.Connection) -> None:
     """It has no snapshot, and none is made up for it."""
     request_id = uuid.uuid4()

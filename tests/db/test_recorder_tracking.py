@@ -170,6 +170,10 @@ TO_A_PLAIN_OWNER = """
             union all
             select format('alter table %s owner to flux_test_owner', oid::regclass)
             from pg_class where relnamespace = 'flux'::regnamespace and relkind in ('r', 'p', 'v', 'S')
+                and not exists (  -- the sequence of an identity column goes with its table
+                    select from pg_depend
+                    where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'i' and relkind = 'S'
+                )
         loop
             execute statement;
         end loop;

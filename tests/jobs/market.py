@@ -55,7 +55,7 @@ class Market:
     def declare(self, registry: Registry | None = None) -> None:
         """Load the functions as they are now, and tell the database."""
         registry = registry or load(self.project)
-        self.runtime.reload(registry, "abc123")
+        self.runtime.reload(self.runtime.project, registry, "abc123")
         text = orjson.dumps(declared(registry, self.project.webhooks)).decode()
         self.faults = declare_handoffs(self.runtime.database, text)
 

@@ -250,9 +250,9 @@ def test_what_could_not_be_told_is_told_later(market: Markets, monkeypatch: pyte
     monkeypatch.setattr("flux.jobs.declarations.PERIOD", 0.05)
     shop.write('@function(after="insert", table="later")\ndef watch(ctx) -> None: ...\n')
     changes: list[int] = []
-    declarer = Declarer(shop.runtime.database, shop.project, lambda: changes.append(1))
+    declarer = Declarer(shop.runtime.database, lambda: changes.append(1))
 
-    declarer.declare(load(shop.project))
+    declarer.declare(shop.project, load(shop.project))
     declarer.start()
     assert shop.value("select fault from flux.hooks") == "there is no table later"
     shop.ask("create table later (id int)")

@@ -245,7 +245,7 @@ def test_a_job_for_a_function_that_is_not_there_yet_waits_for_it(shop):
     )
     from flux.runtime.loader import load
 
-    shop.runtime.reload(load(shop.project), "def456")
+    shop.runtime.reload(shop.project, load(shop.project), "def456")
     shop.query("select flux.retry_job(%s)", job)
     assert shop.finished(job)["state"] == "done"
     assert shop.requests(job)[1]["code_sha"] == "def456"

@@ -24,10 +24,19 @@ from flux.runtime.execution import Execution, reset_current, set_current
 
 @dataclass
 class Outside:
-    """A system outside: where it is, and what it was asked."""
+    """A system outside: where it is, and what it was asked.
+
+    /chunks sends one piece and then waits until `go_on` is set, as it is unless a test clears it; `waited_in_vain` says
+    that this took it 5 s.
+    """
 
     url: str
     asked: list[dict[str, Any]] = field(default_factory=list)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    waited_in_vain: bool = False
+
+    def __post_init__(self) -> None:
+        self.go_on.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -107,7 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         for piece in (b"one\n", b"two\n", b"three\n"):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.flush()
-            time.sleep(0.05)
+            time.sleep(0.02)
+            self.outside.waited_in_vain |= not self.outside.go_on.wait(5)
         self.wfile.write(b"0\r\n\r\n")
 
     def send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
