@@ -32,7 +32,7 @@ from flux.engine.sandbox_database import (
     refusals,
     sandboxes_of,
 )
-from flux.engine.sandbox_maker import create, finish, hide, restore_schema
+from flux.engine.sandbox_maker import create, finish, hide, refresh_views, restore_schema
 from flux.errors import NotFound, NotInstalled
 
 __all__ = [
@@ -109,6 +109,7 @@ class Sandbox:
         """Give the same tables the state of another moment; only what differs, or was written here, is copied."""
         with refusals("the sandbox cannot be restored"):
             self._filling.restore(self._source.state(moment), self._applier.take_written())
+            refresh_views(self._target, self._filling)
             self._close_the_rest()
 
     def add_tables(self, names: Sequence[str], moment: Moment) -> None:
@@ -126,6 +127,7 @@ class Sandbox:
                     raise cannot(name, why)
             more = sorted(with_links(new, self._links) - set(self._filling.states))
             self._filling.add(more, state)
+            refresh_views(self._target, self._filling)
             self._close_the_rest()
             for name in new:
                 if name not in self._filling.states:

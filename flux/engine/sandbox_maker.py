@@ -87,6 +87,14 @@ def restore_schema(
 def finish(target: Connection, filling: Filling) -> None:
     """What follows from the rows: recorders that know this database, materialized views, statistics."""
     target.execute(_RECORDERS)
+    refresh_views(target, filling)
+    tables = [filling.tables[name].name for name in filling.states]
+    if tables:
+        target.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(tables)))
+
+
+def refresh_views(target: Connection, filling: Filling) -> None:
+    """Materialized views from the rows that are there now; one that cannot be is noted."""
     views = target.execute(
         "select oid::regclass::text from pg_catalog.pg_class where relkind = 'm' order by oid"
     ).fetchall()
@@ -95,9 +103,6 @@ def finish(target: Connection, filling: Filling) -> None:
             target.execute(f"refresh materialized view {view}")
         except psycopg.Error as error:
             filling.notes.append(f"{view} is empty: {error.diag.message_primary}")
-    tables = [filling.tables[name].name for name in filling.states]
-    if tables:
-        target.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(tables)))
 
 
 def hide(source: Source, target: Connection, tables: Sequence[str], before: Collection[str]) -> frozenset[str]:

@@ -47,7 +47,7 @@ _TABLES = """
     select flux.logical_name(oid::regclass)
     from pg_catalog.pg_class
     where relname = any(%s)
-        and relkind in ('r', 'p', 'f')
+        and relkind in ('r', 'p', 'f', 'v', 'm')
         and relnamespace <> 'pg_catalog'::regnamespace
     order by 1
 """

@@ -345,6 +345,19 @@ def test_materialized_views_have_their_rows(shop: psycopg.Connection, database_u
     assert rows == [("free",)]
 
 
+def test_materialized_views_follow_tables_that_come_later(shop: psycopg.Connection, database_url: str) -> None:
+    """One left empty would be read as if there had been nothing then."""
+    shop.execute("create materialized view public.plans as select plan, count(*) from users group by plan")
+    request = seen(shop)
+
+    with make_sandbox(database_url, Moment(request), tables=["public.orders"]) as sandbox:
+        sandbox.add_tables(["public.plans"], Moment(request))
+        with connect(sandbox.url) as inside:
+            found = inside.execute("select plan from public.plans").fetchall()
+
+    assert found == shop.execute("select plan from public.plans").fetchall() != []
+
+
 def test_a_locked_table_is_not_waited_for_long(
     shop: psycopg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
