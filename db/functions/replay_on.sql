@@ -8,7 +8,8 @@ as $$
         select stored.code_sha
         from flux.stored_deployments as stored
         where code ~* '^v?[0-9]{1,6}$'
-            and stored.version = ltrim(lower(code), 'v')::integer
+            -- A condition may be evaluated before the one above it, so the cast has its own.
+            and stored.version = case when code ~* '^v?[0-9]{1,6}$' then ltrim(lower(code), 'v')::integer end
     ),
 
     replay as (

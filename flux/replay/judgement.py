@@ -84,6 +84,8 @@ class SameFailure:
             place = run.request.get("error_location") or "another place"
             return "fails", f"{_sentence(run)} (in {place})" if moved else _sentence(run)
         if replayed.unanswered:
+            if _got_past(replayed):
+                return "passes", f"it gets past that: {_unanswered(replayed)}"
             return "skipped", _unanswered(replayed)
         if run.failed:
             return "skipped", f"it fails in another way: {_sentence(run)}"
@@ -168,6 +170,13 @@ def _sentence(run: RecordedRequest) -> str:
 def _unanswered(replayed: Replayed) -> str:
     calls = sorted(set(replayed.unanswered))
     return f"it calls {' and '.join(calls)}, which the record holds no answer to"
+
+
+def _got_past(replayed: Replayed) -> bool:
+    """Whether it made every call that the failing run had made before it failed, and then went on to one of its own."""
+    recorded = sum(span["kind"] == "tool" for span in replayed.recorded.spans)
+    outcomes = [call.outcome for call in replayed.ran.calls] if replayed.ran else []
+    return "new" not in outcomes[:recorded] and outcomes[recorded : recorded + 1] == ["new"]
 
 
 def _differences(difference: Difference, part: str | None) -> list[str]:

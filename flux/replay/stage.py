@@ -28,6 +28,9 @@ from flux.replay.window import moment_of
 #: Times a request is run again because it touched tables that were not there.
 MOST_TRIES = 5
 
+#: Why the same code came out otherwise where the record told of no reason.
+UNFORESEEN = "the same code came out otherwise: it depends on something that is not in the record"
+
 Mutation = Mapping[str, Any]
 
 
@@ -125,13 +128,11 @@ class Stage:
                 break
             self._add(missing, ran, moment if as_of else None)
         replay = self._kept(recorded, ran)
-        return Replayed(
-            recorded,
-            replay,
-            compare(recorded, replay, self.sandbox.generated),
-            ran,
-            doubts=(*doubts(recorded), *more_doubts, *ran.inexact),
-        )
+        difference = compare(recorded, replay, self.sandbox.generated)
+        known = (*doubts(recorded), *more_doubts, *ran.inexact)
+        if not (difference.same or known) and replay.request["code_sha"] == recorded.request["code_sha"]:
+            known = (UNFORESEEN,)
+        return Replayed(recorded, replay, difference, ran, doubts=known)
 
     def apply(self, mutations: Sequence[Mutation]) -> tuple[str, ...]:
         """Write what others wrote, from the record, in order; what no longer fits comes back in words."""

@@ -29,6 +29,7 @@ _IN_C = {
 }
 
 _PROGRAMS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
+_FORKS = frozenset({"os.fork", "os.forkpty"})
 _LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 _SENDS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
@@ -62,6 +63,8 @@ class Guard:
         elif event in _LOOKUPS:
             host, port = (*arguments, None)[:2]
             self.refuse(f"look up {_text(host)}" if port is None else f"connect {_text(host)}:{_text(port)}")
+        elif event in _FORKS:
+            self.refuse("start a process")
         elif event in _PROGRAMS:
             self.refuse(f"run {_program(event, arguments)}", [_text(argument) for argument in _words(arguments)])
 

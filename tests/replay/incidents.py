@@ -243,7 +243,7 @@ def provider() -> Iterator[str]:
 @contextmanager
 def serving(incident: Incident, *arguments: str) -> Iterator[httpx.Client]:
     """The shop, served by real processes."""
-    with (incident.root / "serve.log").open("w+") as log:
+    with (incident.root.parent / f"{incident.root.name}-serve.log").open("w+") as log:
         process = subprocess.Popen(
             [*FLUX, "serve", "--bind", "127.0.0.1:0", *arguments],
             cwd=incident.root, env=incident.environment, stdout=log, stderr=log, start_new_session=True,
@@ -259,7 +259,7 @@ def serving(incident: Incident, *arguments: str) -> Iterator[httpx.Client]:
 
 
 def _url(incident: Incident, process: subprocess.Popen[bytes]) -> str | None:
-    said = (incident.root / "serve.log").read_text()
+    said = (incident.root.parent / f"{incident.root.name}-serve.log").read_text()
     assert process.poll() is None, said
     found = re.search(r"http://127\.0\.0\.1:\d+", said)
     return found[0] if found else None

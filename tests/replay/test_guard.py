@@ -64,6 +64,12 @@ WAYS = """
     def spawn():
         return os.waitpid(os.posix_spawn(DEED, [DEED, "spawn"], dict(os.environ)), 0)[1]
 
+    def fork():
+        child = os.fork()
+        if not child:
+            os.execv(DEED, [DEED, "fork"])
+        return os.waitpid(child, 0)[1]
+
     def process():
         made = multiprocessing.get_context("spawn").Process(target=int)
         made.start()
@@ -94,6 +100,7 @@ REFUSED = {
     "program": "run {deed} run",
     "shell": "run {deed} system",
     "spawn": "run {deed} spawn",
+    "fork": "start a process",
     "process": "run ",
     "driver": "connect by psycopg",
 }

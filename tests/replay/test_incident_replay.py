@@ -411,3 +411,19 @@ def test_an_interrupted_replay_leaves_nothing_behind(shop: Incident, untouched: 
 
     assert process.returncode == 130
     assert shop.rows(names) == []
+
+
+def test_the_same_code_that_comes_out_otherwise_is_not_called_exact(shop: Incident) -> None:
+    """What nobody foresaw must not be put down to the code, which is the same."""
+    row = next(row for row in shop.requests() if row["function"] == "users" and row["outcome"] == "ok")
+    was = f"where request_id = '{row['request_id']}'"
+    shop.run(f"create table kept as select output from flux.trace_requests {was}")
+    shop.run(f"update flux.trace_requests set output = '{{\"drawn\": 0.5}}' {was}")
+
+    answer = shop.replay("--request", str(row["request_id"]))
+
+    shop.run(f"update flux.trace_requests set output = (select output from kept) {was}")
+    shop.run("drop table kept")
+    assert answer["requests"][0]["verdict"] == "changed"
+    assert "it depends on something that is not in the record" in answer["requests"][0]["doubts"][0]
+    assert answer["totals"]["fidelity"]["exact"] == 0

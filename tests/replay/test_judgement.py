@@ -26,6 +26,11 @@ def recorded(row, **changes):
     return RecordedRequest({**row, **changes}, (), ())
 
 
+def called(row):
+    """A record with one call in it."""
+    return RecordedRequest(row, ({"kind": "tool"},), ())
+
+
 def replayed(original, row, difference=None, calls=(), **changes):
     run = recorded(row, **changes)
     return Replayed(original, run, difference, Ran(run.request_id, run.status, run.outcome, calls=tuple(calls)))
@@ -87,11 +92,22 @@ def test_a_good_answer_passes():
 
 def test_a_call_without_an_answer_says_nothing():
     """Older code called another service, and the record does not know what that would have said."""
-    found = answer(recorded(FAILED), FAILED, calls=[new_call()], error_type="ToolNotRecorded")
-    swallowed = answer(recorded(FAILED), OK, calls=[new_call()])
+    found = answer(called(FAILED), FAILED, calls=[new_call()], error_type="ToolNotRecorded")
+    swallowed = answer(called(FAILED), OK, calls=[new_call()])
 
     assert found[0] == swallowed[0] == "skipped"
     assert "POST stripe.example/v2" in found[1]
+
+
+def test_getting_past_the_failure_to_a_further_call_passes():
+    """Errors before the first call are common; code without them goes on to calls nobody has answers to."""
+    known = Call(3, "POST stripe.example/v1", "exact", None, None)
+
+    before_any = answer(recorded(FAILED), FAILED, calls=[new_call()], error_type="ToolNotRecorded")
+    after_one = answer(called(FAILED), FAILED, calls=[known, new_call()], error_type="ToolNotRecorded")
+
+    assert before_any[0] == after_one[0] == "passes"
+    assert "POST stripe.example/v2" in before_any[1]
 
 
 @pytest.mark.parametrize(
