@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-fast lint format benchmarks clean
+.PHONY: demo test test-fast lint format languages modules benchmarks clean
 
 demo: $(VENV)/.installed                ## A project on its own Postgres, real traffic, a failure, and the answers.
 	@$(BIN)/python examples/demo.py
@@ -25,6 +25,12 @@ format: $(VENV)/.developing             ## Bring Python files into shape.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+languages: $(VENV)/.developing          ## The table of what each language can do, as the conformance suite has it.
+	@PYTHONPATH=tests/guests $(BIN)/python tests/guests/conformance/table.py
+
+modules: $(VENV)/.developing            ## The WebAssembly modules of the tests, from their sources: cargo, go, npm, mvn.
+	$(BIN)/python tests/guests/build_modules.py $(LANGUAGES)
+
 benchmarks: $(VENV)/.developing         ## Every figure the documentation states.
 	$(BIN)/python benchmarks/recorder.py
 	$(BIN)/python benchmarks/request.py
@@ -32,6 +38,7 @@ benchmarks: $(VENV)/.developing         ## Every figure the documentation states
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/bug_bisect.py
 	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/guests.py
 
 clean:                                  ## Remove what the other targets made.
 	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

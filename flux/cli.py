@@ -23,6 +23,7 @@ COMMANDS = {
     for name in (
         "init",
         "dev",
+        "build",
         "serve",
         "worker",
         "deploy",

@@ -64,6 +64,14 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeScript:
+    """How functions in TypeScript are run: processes of one worker, and `memory` that each may use, in bytes."""
+
+    isolates: int = 1
+    memory: int = 256 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
 class Webhook:
     """A receiver of events over HTTP. `events` are patterns of types; `secret` is the environment variable that holds
     what deliveries are signed with, None where they are not signed."""
@@ -86,6 +94,7 @@ class Project:
     gateway: Gateway = field(default_factory=Gateway)
     functions: Functions = field(default_factory=Functions)
     queue: Queue = field(default_factory=Queue)
+    typescript: TypeScript = field(default_factory=TypeScript)
     webhooks: tuple[Webhook, ...] = ()
 
     @property
@@ -98,7 +107,7 @@ class Project:
         """The project of this folder or the nearest one above; raises NotAProject, ConfigError."""
         here = (start or Path.cwd()).resolve()
         for folder in (here, *here.parents):
-            if (folder / FILE_NAME).is_file():
+            if (folder / FILE_NAME).is_file() and not _is_of_function(folder / FILE_NAME):
                 return cls.load(folder)
         raise NotAProject(
             f"no {FILE_NAME} in {here} or a folder above",
@@ -157,6 +166,10 @@ class _Reader:
                 payload_limit=self.size("queue", "payload_limit", 1024**2),
                 concurrency=self.take("queue", "concurrency", int, 4),
             ),
+            typescript=TypeScript(
+                isolates=self.take("typescript", "isolates", int, 1),
+                memory=self.size("typescript", "memory", 256 * 1024**2),
+            ),
             webhooks=self.webhooks(),
         )
         self.left.get("database", {}).pop("url", None)
@@ -202,12 +215,10 @@ class _Reader:
 
     def size(self, table: str, key: str, default: int) -> int:
         value = self.left.get(table, {}).pop(key, default)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-        matched = re.fullmatch(r"(\d+)\s*([a-z]+)", str(value).strip().lower())
-        if not matched or matched[2] not in _SIZES:
-            raise ConfigError(f'{self.path}: [{table}] {key} must be a size such as "64KiB", not {value!r}')
-        return int(matched[1]) * _SIZES[matched[2]]
+        try:
+            return size_bytes(value)
+        except ValueError:
+            raise ConfigError(f'{self.path}: [{table}] {key} must be a size such as "64KiB", not {value!r}') from None
 
     def duration(self, table: str, key: str, default: float) -> float:
         value = self.left.get(table, {}).pop(key, default)
@@ -217,9 +228,28 @@ class _Reader:
             raise ConfigError(f'{self.path}: [{table}] {key} must be a duration such as "30s", not {value!r}') from None
 
 
+def _is_of_function(path: Path) -> bool:
+    """Whether this flux.toml is that of one function, which lies in its own folder below a project."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return False
+    return "wasm" in document
+
+
 def is_event_pattern(pattern: object) -> bool:
     """Whether this is a pattern of event types: words between dots, each of which may be *."""
     return isinstance(pattern, str) and _PATTERN.fullmatch(pattern) is not None
+
+
+def size_bytes(value: str | int) -> int:
+    """Bytes of a number, or of text such as "64KiB"; raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    matched = re.fullmatch(r"(\d+)\s*([a-z]+)", str(value).strip().lower())
+    if not matched or matched[2] not in _SIZES:
+        raise ValueError(f"not a size: {value!r}")
+    return int(matched[1]) * _SIZES[matched[2]]
 
 
 def duration_seconds(value: str | int | float) -> float:

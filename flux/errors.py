@@ -155,6 +155,69 @@ class Crashed(FluxError):
     code = "XF211"
 
 
+class GuestError(FluxError):
+    """a function in another language raised an error; `type` is what it is called there"""
+
+    code = "XF221"
+
+    def __init__(self, message: str, *, type: str = "Error", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.type = type
+
+
+class GuestLimit(FluxError):
+    """the function used more than it may"""
+
+    code = "XF222"
+
+
+class GuestTrap(FluxError):
+    """the function trapped"""
+
+    code = "XF223"
+
+
+class GuestDied(FluxError):
+    """the process that ran the function died"""
+
+    code = "XF224"
+
+
+class GuestProtocol(FluxError):
+    """the function broke the host protocol"""
+
+    code = "XF225"
+
+
+class GuestUnusable(FluxError):
+    """the function cannot be loaded; `file` (absolute) and `line` say where that shows, if anywhere"""
+
+    code = "XF226"
+
+    def __init__(self, message: str, *, file: str | None = None, line: int = 1, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+
+
+class ToolMissing(FluxError):
+    """a program that is needed is not installed"""
+
+    code = "XF227"
+
+
+class BuildFailed(FluxError):
+    """the build of the function failed"""
+
+    code = "XF228"
+
+
+class TypesWrong(FluxError):
+    """functions in TypeScript have type errors"""
+
+    code = "XF229"
+
+
 # Engine
 
 

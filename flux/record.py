@@ -216,12 +216,16 @@ class Record:
 
     def _shown_attributes(self) -> dict[str, Any]:
         """The attributes; what was drawn and became a secret is taken off the tape."""
-        tape = self.attributes.get("tape")
-        if not tape or not self.secrets:
+        tape = self.attributes.get("tape") or []
+        guests = self.attributes.get("guests")
+        if not self.secrets or not (tape or guests):
             return self.attributes
         secrets = {secret.replace("-", "").lower() for secret in self.secrets}
         shown = [[kind, None if str(value).replace("-", "").lower() in secrets else value] for kind, value in tape]
-        return {**self.attributes, "tape": shown}
+        known = {**self.attributes, "tape": shown} if tape else dict(self.attributes)
+        if guests:
+            known["guests"] = orjson.Fragment(self.text(to_json(guests).decode()).encode())
+        return known
 
     def spans_json(self) -> bytes:
         """The spans to be written now, as flux.record_request takes them: those that ended and were not written yet."""

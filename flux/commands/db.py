@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 
 import click
@@ -30,7 +31,8 @@ def migrate(project: Project, style: Style) -> None:
 
     with database(project) as url:
         done = install(url, project)
-        faults = declare(url, project, load(project))
+        with closing(load(project)) as registry:
+            faults = declare(url, project, registry)
     if style.json:
         tables = [{"table": name, "outcome": outcome} for name, outcome in done.tables]
         hooks = [{"function": name, "fault": fault} for name, fault in faults.items()]

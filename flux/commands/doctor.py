@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from importlib.metadata import version
 
 import click
 
@@ -75,12 +77,22 @@ def _database(project: Project) -> Iterator[Finding]:
             yield Finding(**row)
 
 
+def _ran_by(language: str, runtime: str | None) -> str:
+    """A language, and what runs it in which version where that is not Python itself."""
+    return f"{language} on {runtime} {version(runtime)}" if runtime else language
+
+
 def _functions(project: Project) -> Iterator[Finding]:
     from flux.runtime.loader import load
 
     registry = load(project)
+    registry.close()
     count = len(registry.functions)
     if count or not registry.broken:
         yield Finding("functions", "ok" if count else "note", f"{count} function{'' if count == 1 else 's'} loaded")
+    kinds = Counter((function.language, function.runtime) for function in registry.functions.values())
+    if any(runtime for _, runtime in kinds):
+        counted = [f"{number} {_ran_by(*kind)}" for kind, number in sorted(kinds.items(), key=str)]
+        yield Finding("languages", "ok", ", ".join(counted))
     for broken in registry.broken:
         yield Finding("functions", "problem", str(broken), broken.hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,25 @@ from flux.errors import CannotWrite
 from flux.presenters.style import Style
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+SDK = Path(__file__).parent.parent / "sdk"
+
+#: The template of what every project has, whatever its functions are written in.
+EVERY = "every"
+
+#: A template's list of what it takes of the SDKs: paths in the project, and where below SDK each comes from.
+TAKEN = "sdk.toml"
+
+#: What --template takes, and its folder; each is the same small function.
+CHOICES = {
+    "python": "python",
+    "ts": "typescript",
+    "rust": "rust",
+    "go": "go",
+    "java": "java",
+    "python-wasm": "python-wasm",
+    "php": "php",
+    "assemblyscript": "assemblyscript",
+}
 
 #: What a folder may have of its own; it is left as it is.
 KEPT = (".gitignore", "README.md")
@@ -21,7 +41,7 @@ KEPT = (".gitignore", "README.md")
 @click.command
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
 @click.option(
-    "--template", type=click.Choice(["python"]), default="python", show_default=True, help="What to start from."
+    "--template", type=click.Choice(list(CHOICES)), default="python", show_default=True, help="What to start from."
 )
 @style_options
 def init(folder: Path, template: str, style: Style) -> None:
@@ -34,7 +54,7 @@ def init(folder: Path, template: str, style: Style) -> None:
 
     root = folder.resolve()
     name = re.sub(r"[^\w.-]+", "-", root.name).strip("-") or "app"
-    files = {path: text.replace("{project}", name) for path, text in template_files(template).items()}
+    files = {path: text.replace("{project}", name) for path, text in template_files(CHOICES[template]).items()}
     there = [path for path in files if (root / path).exists() or (root / path).is_symlink()]
     in_the_way = [path for path in there if path not in KEPT]
     if in_the_way:
@@ -49,9 +69,15 @@ def init(folder: Path, template: str, style: Style) -> None:
 
 def template_files(template: str) -> dict[str, str]:
     """The text of each file of a template by its path in the project, in the order to read them."""
-    root = TEMPLATES / template
-    found = sorted(root.rglob("*.template"), key=lambda path: (len(path.parts), path))
-    return {path.relative_to(root).as_posix().removesuffix(".template"): path.read_text("utf-8") for path in found}
+    found: dict[str, Path] = {}
+    for root in (TEMPLATES / EVERY, TEMPLATES / template):
+        found |= {
+            path.relative_to(root).as_posix().removesuffix(".template"): path for path in root.rglob("*.template")
+        }
+    taken = TEMPLATES / template / TAKEN
+    if taken.exists():
+        found |= {path: SDK / source for path, source in tomllib.loads(taken.read_text("utf-8")).items()}
+    return {path: found[path].read_text("utf-8") for path in sorted(found, key=lambda path: (path.count("/"), path))}
 
 
 def write_files(root: Path, files: dict[str, str]) -> None:

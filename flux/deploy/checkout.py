@@ -22,6 +22,7 @@ from flux.config import FILE_NAME, Project
 from flux.deploy.bundle import unpack
 from flux.deploy.commits import Commit, Commits, own_environment
 from flux.deploy.identity import code_sha
+from flux.deploy.unpacked import link_packages
 from flux.engine.deployments import deployments_in
 from flux.errors import CodeNotFound, FluxError, NotARepository, NotFound, NotInstalled, UnknownCommit
 
@@ -66,16 +67,17 @@ def checkout(project: Project, url: str | None, code: str | None) -> Iterator[Ch
             shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as temporary:
         place = Path(temporary).resolve() / "tree"
-        known = _deployment(url, code, place) if _VERSION.fullmatch(code) else None
+        known = _deployment(project, url, code, place) if _VERSION.fullmatch(code) else None
         found = _commit(project, code) if known is None else None
         if isinstance(found, FluxError):
-            known = _deployment(url, code, place) if _CODE.fullmatch(code) else None
+            known = _deployment(project, url, code, place) if _CODE.fullmatch(code) else None
             if known is None:
                 raise _not_found(code, found)
         if known is not None:
             yield known
         elif isinstance(found, tuple):
             with _worktree(*found, place) as root:
+                link_packages(root, project.root)
                 bare = (place / ".gitmodules").exists()
                 yield Checkout(root, found[1].sha, ("submodules are not checked out",) if bare else ())
 
@@ -90,7 +92,7 @@ def _folder(code: str) -> Path | None:
     return None
 
 
-def _deployment(url: str | None, code: str, place: Path) -> Checkout | None:
+def _deployment(project: Project, url: str | None, code: str, place: Path) -> Checkout | None:
     """A deployment's files in a new folder; None where there is none of this name."""
     if url is None:
         return None
@@ -100,6 +102,7 @@ def _deployment(url: str | None, code: str, place: Path) -> Checkout | None:
             unpack(deployments.bundle(stored.version), stored.content_sha, place)
     except (NotFound, NotInstalled):
         return None
+    link_packages(place, project.root)
     return Checkout(place, stored.code_sha)
 
 

@@ -17,12 +17,14 @@ from flux.config import FILE_NAME, Project
 from flux.deploy.bundle import Bundle, pack, unpack
 from flux.deploy.identity import code_sha
 from flux.deploy.trial import try_loading
+from flux.deploy.unpacked import link_packages
 from flux.engine.deployments import NewBundle, Stored, Switched, database_identity, deployments_in
 from flux.engine.installer import Installed, install, status
 from flux.engine.pool import Database
 from flux.engine.retention import keep_days
 from flux.engine.server import prepare_state
 from flux.errors import CannotWrite, DeployRefused, InstallFailed, NotAProject
+from flux.runtime.guests.deno.check import type_faults
 
 #: Seconds for which servers are waited for after a switch; they need well under one.
 PATIENCE = 5.0
@@ -51,6 +53,7 @@ def prepared(project: Project) -> Iterator[Prepared]:
     with tempfile.TemporaryDirectory(prefix="flux-deploy-") as folder:
         copy = Path(folder).resolve() / "tree"
         unpack(bundle.packed, bundle.content_sha, copy)
+        link_packages(copy, project.root)
         unpacked = replace(Project.load(copy), database_url=project.database_url)
         trial = try_loading(copy)
         if trial.faults:
@@ -60,6 +63,13 @@ def prepared(project: Project) -> Iterator[Prepared]:
             raise DeployRefused(
                 f"{count} {'place' if count == 1 else 'places'} in the bundle cannot be loaded{found}",
                 hint=hint or "Files that git ignores are not packed; packages must be installed here as in production.",
+            )
+        wrong = type_faults(copy)
+        if wrong:
+            found = "".join(f"\n  {fault}" for fault in wrong)
+            raise DeployRefused(
+                f"{len(wrong)} type error{'' if len(wrong) == 1 else 's'} in the bundle{found}",
+                hint="`deno check functions` shows them in their lines.",
             )
         if not trial.functions:
             raise DeployRefused(

@@ -1,5 +1,6 @@
 """The files that are the project's own: those git knows or would add, or where there is no git, all that no .gitignore
-names. Code is identified by them, and a bundle is made of them.
+names, and the modules that functions in other languages are built to, which git rarely knows. Code is identified by
+them, and a bundle is made of them.
 """
 
 from __future__ import annotations
@@ -7,11 +8,14 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flux.config import FILE_NAME
 from flux.deploy.commits import own_environment
+from flux.runtime.guests.found import sources
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -22,10 +26,29 @@ SKIPPED = frozenset({".git", ".flux", ".venv", "venv", "node_modules", "__pycach
 
 def project_files(root: Path) -> list[str]:
     """Paths relative to root, with slashes, sorted: regular files, and links to whatever."""
+    own = {name for name in _tracked(root) if not SKIPPED.intersection(name.split("/")) and _is_file(root / name)}
+    return sorted(own | built_modules(root))
+
+
+def built_modules(root: Path) -> set[str]:
+    """Paths relative to root of the modules that the functions' own flux.toml name, those that are there."""
+    found = set()
+    for folder in sources(root).wasm:
+        try:
+            module = tomllib.loads((folder / FILE_NAME).read_text(encoding="utf-8")).get("wasm", {}).get("module")
+            path = (folder / module).resolve().relative_to(root.resolve())
+        except (OSError, ValueError, TypeError, AttributeError):  # the loader says what is wrong with it
+            continue
+        if _is_file(root / path):
+            found.add(path.as_posix())
+    return found
+
+
+def _tracked(root: Path) -> Iterable[str]:
+    """What git or the .gitignore files leave."""
     listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
     ignored = listed is not None and git(root, "check-ignore", "--quiet", ".") is not None
-    names = _walk(root, "", ()) if listed is None or ignored else _with_nested(root, listed.split("\0"))
-    return sorted({name for name in names if not SKIPPED.intersection(name.split("/")) and _is_file(root / name)})
+    return _walk(root, "", ()) if listed is None or ignored else _with_nested(root, listed.split("\0"))
 
 
 def git(root: Path, *arguments: str) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from flux.deploy.files import git, project_files
+from flux.deploy.files import built_modules, git, project_files
 
 
 def code_sha(root: Path) -> str:
-    """The commit of the project at root; with `+` and a hash of its content when the tree differs from the commit.
+    """The commit of the project at root; with `+` and a hash of its content when the tree differs from the commit, as
+    it also does when it holds built modules that git does not have.
 
     Outside git, and where git ignores the project, it is the hash alone: 12 hex digits of SHA-256 over the names and
     contents of the project's files.
@@ -18,7 +19,9 @@ def code_sha(root: Path) -> str:
     if commit is None or git(root, "check-ignore", "--quiet", ".") is not None:
         return _content_hash(root)
     if not git(root, "status", "--porcelain", "--untracked-files=all", "--", "."):
-        return commit
+        known = git(root, "ls-files", "-z", "--cached", "--", ".") or ""
+        if built_modules(root) <= set(known.split("\0")):
+            return commit
     return f"{commit}+{_content_hash(root)}"
 
 

@@ -79,6 +79,7 @@ def main() -> None:
 
     root, answer = Path(sys.argv[1]), Path(sys.argv[2])
     registry = load(Project.load(root))
+    registry.close()
     found = Trial(
         tuple(sorted(registry.functions)),
         tuple(Fault(str(broken), broken.hint) for broken in registry.broken),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flux.config import FILE_NAME
 from flux.deploy.bundle import members_of, unpack
 from flux.engine.server import prepare_state
 from flux.errors import BundleDamaged, CannotWrite
@@ -37,10 +38,19 @@ def unpacked(state: Path, content_sha: str, fetch: Callable[[], bytes]) -> Path:
             if not _is_whole(place, content_sha):
                 _make(place, content_sha, fetch())
             os.utime(place)
+            link_packages(place / _TREE, state.parent)
             _forget_oldest(home)
             return place / _TREE
     except OSError as error:
         raise CannotWrite(f"the bundle {content_sha[:12]} cannot be unpacked in {state}: {error.strerror}") from error
+
+
+def link_packages(tree: Path, project: Path) -> None:
+    """Let code that lies elsewhere find the npm packages that are installed in its project, as it finds Python's."""
+    installed, link = project.resolve() / "node_modules", tree / "node_modules"
+    if installed.is_dir() and not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(installed)
 
 
 def _home(state: Path) -> Path:
@@ -79,7 +89,8 @@ def _is_whole(place: Path, content_sha: str) -> bool:
     except (OSError, BundleDamaged):
         return False
     names = {place / _TREE / member.name for member in members}
-    return names.issuperset((place / _TREE / "functions").rglob("*.py"))
+    functions = place / _TREE / "functions"
+    return names.issuperset((*functions.rglob("*.py"), *functions.rglob("*.ts"), *functions.rglob(FILE_NAME)))
 
 
 def _is_as_packed(path: Path, content: bytes, link: str | None) -> bool:

@@ -24,8 +24,9 @@ from flux.gateway.ids import RequestIds
 from flux.gateway.problems import CONTENT_TYPE, Refused, failure_of_broken, problem, retry_headers
 from flux.record import Failure, Record
 from flux.redaction import Redactor
+from flux.runtime.broken import Broken
 from flux.runtime.functions import Function
-from flux.runtime.loader import Broken, Registry
+from flux.runtime.loader import Registry
 from flux.runtime.routes import Match, NoMatch, RouteTable
 from flux.runtime.runtime import Problem, Runtime
 

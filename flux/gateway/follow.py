@@ -85,7 +85,9 @@ class Deployed:
         last = self._served_last()
         if deployment.registry.broken and last is not None and last.version != active.version:
             with suppress(FluxError):
-                return self._loaded(self._project(None, last), last)
+                going_back = self._loaded(self._project(None, last), last)
+                deployment.registry.close()
+                return going_back
         self.serves(active)
         return deployment
 
@@ -207,6 +209,7 @@ class Follower(threading.Thread):
             return
         broken = deployment.registry.broken
         if broken:
+            deployment.registry.close()
             self._serves.deploy(self._source.anew(current))
             places = "".join(f"\n  {one}" for one in broken)
             self._complain(_unusable(active, current, f"not all of it can be loaded here{places}", broken[0].hint))

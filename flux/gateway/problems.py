@@ -10,8 +10,8 @@ from uuid import UUID
 
 from flux.encoding import to_json
 from flux.record import Failure
+from flux.runtime.broken import Broken
 from flux.runtime.failures import signature
-from flux.runtime.loader import Broken
 
 CONTENT_TYPE = "application/problem+json"
 

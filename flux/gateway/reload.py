@@ -5,16 +5,18 @@ A load that fails leaves its routes answering with the reason; requests in fligh
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from watchfiles import watch
+from watchfiles import Change, DefaultFilter, watch
 
 from flux.config import FILE_NAME, Project
 from flux.deploy.identity import code_sha
 from flux.errors import FluxError
 from flux.gateway.app import Deployment, Gateway
+from flux.gateway.types import TypeChecker
 from flux.runtime.loader import load
 
 #: Milliseconds without a further change after which a save counts as done.
@@ -22,6 +24,31 @@ QUIET = 50
 
 #: Milliseconds after which a folder that was not there is looked for again.
 PAUSE = 500
+
+
+#: Beside the project's flux.toml, what says how TypeScript is loaded.
+_TYPESCRIPT = ("deno.json", "deno.jsonc", "deno.lock", "package.json")
+
+#: What of a function in a folder of its own is loaded; its sources are what its build is for.
+_LOADED = (FILE_NAME, ".wasm", ".json")
+
+
+class _Loaded(DefaultFilter):
+    """Only files that a load reads: a compiler at work would have everything loaded anew again and again."""
+
+    def __init__(self, functions: Path) -> None:
+        super().__init__()
+        self._functions = functions
+
+    def __call__(self, change: Change, path: str) -> bool:
+        return super().__call__(change, path) and (path.endswith(_LOADED) or not self._is_built(Path(path)))
+
+    def _is_built(self, path: Path) -> bool:
+        """Whether a file lies in a folder with a flux.toml of its own, or below one."""
+        if not path.is_relative_to(self._functions):
+            return False
+        below = itertools.takewhile(self._functions.__ne__, path.parents)
+        return any((folder / FILE_NAME).exists() for folder in below)
 
 
 class Reloader(threading.Thread):
@@ -49,9 +76,12 @@ class Reloader(threading.Thread):
         self._functions = project.root / "functions"
         self._migrations = project.root / "db" / "migrations"
         self._settings = project.root / FILE_NAME
+        self._typescript = tuple(project.root / name for name in _TYPESCRIPT)
+        self._types = TypeChecker(project.root, on_error)
 
     def run(self) -> None:
         """Watch until stopped; folders may come and go."""
+        self._types.start()
         seen = self._present()
         while not self._stopping.is_set():
             present = self._present()
@@ -63,9 +93,11 @@ class Reloader(threading.Thread):
     def stop(self) -> None:
         """Watch no more."""
         self._stopping.set()
+        self._types.stop()
 
     def _present(self) -> set[Path]:
-        return {path for path in (self._functions, self._migrations, self._settings) if path.exists()}
+        watched = (self._functions, self._migrations, self._settings, *self._typescript)
+        return {path for path in watched if path.exists()}
 
     def _watch(self, present: set[Path]) -> None:
         """Act on changes until the set of watched paths itself changes."""
@@ -74,6 +106,7 @@ class Reloader(threading.Thread):
             return
         changes = watch(
             *present,
+            watch_filter=_Loaded(self._functions),
             step=QUIET,
             rust_timeout=PAUSE,
             yield_on_timeout=True,
@@ -90,7 +123,7 @@ class Reloader(threading.Thread):
             if any(path.is_relative_to(self._migrations) for path in paths):
                 self._migrate()
                 self._declare()
-            if any(path.is_relative_to(self._functions) for path in paths):
+            if any(path.is_relative_to(self._functions) or path in self._typescript for path in paths):
                 self._reload()
             if self._settings in paths:
                 raise FluxError(f"{FILE_NAME} changed", hint="Stop `flux dev` and start it again to use it.")
@@ -104,3 +137,4 @@ class Reloader(threading.Thread):
         self._gateway.deploy(deployment)
         self._declare()
         self._on_deploy(deployment)
+        self._types.check()

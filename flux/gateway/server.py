@@ -155,6 +155,7 @@ class _Serving:
             on_stuck=lambda: self.on_stuck(),  # noqa: PLW0108  # it is set later
         )
         self.runtime.open()
+        deployment.registry.generation.prepare()
         self.gateway = Gateway(self.runtime, deployment, events.on_record)
         self.undertaker = Undertaker(self.runtime.database, server.folder, lambda: revive(project))
         self.undertaker.start()

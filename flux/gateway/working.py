@@ -59,6 +59,7 @@ def work(
         on_stuck=lambda: service.replace_thread(),  # noqa: PLW0108  # it is made later
     )
     runtime.open()
+    first.registry.generation.prepare()
     service = JobService(runtime, concurrency=concurrency, queues=queues, on_record=on_record)
     undertaker = Undertaker(runtime.database, folder, lambda: revive(project))
     upkeep = Upkeep(runtime.database, lambda: runtime.project.recording.keep_days)

@@ -12,6 +12,7 @@ from flux.presenters.answer import present, remark
 from flux.presenters.style import Style
 from flux.presenters.text import paint, render
 
+BUILD = (("flux build", "compiles the function"),)
 NEXT = (
     ("flux dev", "serves it at http://localhost:4000"),
     ("""curl localhost:4000/hello -H content-type:application/json -d '{"name":"Ada"}'""", "in another terminal"),
@@ -28,9 +29,13 @@ def present_project(folder: Path, made: Sequence[str], kept: Sequence[str], styl
         _talk(f"\n  {paint(f'cd {shlex.quote(str(folder))}', 'cyan')}", style)
     else:
         _talk("", style)
-    for command, purpose in NEXT:
+    for command, purpose in (*BUILD, *NEXT) if any(_is_built(path) for path in made) else NEXT:
         _talk(f"  {paint(command, 'cyan')}", style)
         _talk(f"      {paint(purpose, 'dim')}", style)
+
+
+def _is_built(path: str) -> bool:
+    return path.startswith("functions/") and path.endswith("/flux.toml")
 
 
 def _talk(line: str, style: Style) -> None:

@@ -80,7 +80,8 @@ def _location(answer: Answer, columns: int) -> Iterator[str]:
     if place is None:
         yield "not known: no frame of your own code was recorded"
         return
-    yield paint(f"{place['file']}:{place['line']}", "cyan") + f"  in {safe(str(place.get('function') or '?'))}"
+    where = ":".join(str(place[part]) for part in ("file", "line", "column") if place.get(part))
+    yield paint(where, "cyan") + f"  in {safe(str(place.get('function') or '?'))}"
     source = place.get("source")
     if source:
         number = f"{place['line']} │ "

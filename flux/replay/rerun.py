@@ -25,11 +25,12 @@ from flux.errors import FluxError, FunctionBroken, FunctionNotFound, InvalidInpu
 from flux.gateway.problems import failure_of_broken
 from flux.record import Failure, Record
 from flux.replay.inputs import sent
+from flux.runtime.broken import Broken
 from flux.runtime.functions import Function
 from flux.runtime.guard import Guard
 from flux.runtime.inflight import InflightTable
 from flux.runtime.keys import RecordedKeys
-from flux.runtime.loader import Broken, Registry, load
+from flux.runtime.loader import Registry, load
 from flux.runtime.recalled import Recalled
 from flux.runtime.routes import Match, RouteTable
 from flux.runtime.runtime import Runtime

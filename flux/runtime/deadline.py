@@ -1,7 +1,8 @@
 """Ends functions that run longer than their timeout.
 
 One watchdog thread looks at what runs a few times a second. A thread inside a statement has the statement cancelled; a
-thread in Python code has an exception raised in it; `time.sleep` never outlasts the deadline. A thread that is stuck in
+thread in Python code has an exception raised in it; `time.sleep` never outlasts the deadline. Code that `stops_itself`
+is left to do so: an exception must not be raised between the frames of a foreign machine. A thread that is stuck in
 foreign code can be stopped by nothing: it is given a grace, then its worker is told to make way for another.
 """
 
@@ -24,6 +25,10 @@ PERIOD = 0.05
 GRACE = 5.0
 
 
+#: Held while a thread is told to stop, or enters or leaves code that may not be told.
+_telling = threading.Lock()
+
+
 class Interrupted(BaseException):
     """Raised in user code at its deadline; no `except Exception` of the user's catches it."""
 
@@ -44,7 +49,6 @@ class Watchdog:
     def __init__(self, on_stuck: Callable[[Execution, int], None]) -> None:
         self._on_stuck = on_stuck
         self._watches: dict[int, _Watch] = {}
-        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flux-watchdog", daemon=True)
 
@@ -75,7 +79,7 @@ class Watchdog:
                 raise
 
     def _leave(self, watch: _Watch) -> None:
-        with self._lock:
+        with _telling:
             self._watches.pop(watch.thread_id, None)
             if watch.told_at is not None:
                 _raise_in(watch.thread_id, None)
@@ -88,18 +92,37 @@ class Watchdog:
                     self._expire(watch, now)
 
     def _expire(self, watch: _Watch, now: float) -> None:
-        with self._lock:
+        with _telling:
             if self._watches.get(watch.thread_id) is not watch:
                 return
             if watch.in_statement():
                 threading.Thread(target=watch.cancel, name="flux-cancel", daemon=True).start()
-            elif watch.told_at is None:
+            elif watch.told_at is None and not watch.execution.stops_itself:
                 _raise_in(watch.thread_id, Interrupted)
-            watch.told_at = watch.told_at or now
-            stuck = now > watch.told_at + GRACE and not watch.given_up
+            if not watch.execution.stops_itself:
+                watch.told_at = watch.told_at or now
+            stuck = now > (watch.told_at or watch.execution.deadline) + GRACE and not watch.given_up
             watch.given_up = watch.given_up or stuck
         if stuck:
             self._on_stuck(watch.execution, watch.thread_id)
+
+
+@contextmanager
+def stops_itself(execution: Execution, itself: bool = True) -> Iterator[None]:
+    """Code that ends at the deadline by itself runs inside; with False, code that is to be stopped again.
+
+    On the thread of the execution. What was raised in it and has not shown yet is taken back at the end.
+    """
+    before = execution.stops_itself
+    with _telling:
+        execution.stops_itself = itself
+    try:
+        yield
+    finally:
+        with _telling:
+            execution.stops_itself = before
+            if before and not itself:
+                _raise_in(threading.get_ident(), None)
 
 
 def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:

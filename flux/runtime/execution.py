@@ -16,6 +16,7 @@ class Execution:
     """One run of a function.
 
     `timeout` is in seconds, `deadline` a time.monotonic() moment; `tool_calls` counts calls that left the system.
+    While `stops_itself`, what runs looks at the deadline by itself, and the watchdog raises nothing in its thread.
     `recalled` is what a replay gives back, None where the outside is asked; `tape` is what clock and chance said.
     """
 
@@ -23,6 +24,7 @@ class Execution:
     timeout: float
     deadline: float
     tool_calls: int = 0
+    stops_itself: bool = False
     recalled: Recalled | None = None
     tape: Tape = field(init=False)
 

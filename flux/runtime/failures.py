@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from flux.errors import FluxError
+from flux.errors import FluxError, GuestError
 from flux.record import Failure, Record
 from flux.runtime.raised import FRAMES
 
@@ -92,6 +92,8 @@ def _message(error: BaseException, details: Any) -> str:
 
 
 def _type_name(error: BaseException) -> str:
+    if isinstance(error, GuestError):
+        return error.type
     kind = type(error)
     module = kind.__module__.partition(".")[0]
     return kind.__qualname__ if module in ("builtins", "psycopg", "flux") else f"{kind.__module__}.{kind.__qualname__}"

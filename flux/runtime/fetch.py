@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import http
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -103,21 +104,42 @@ def fetch(
     seconds for the whole call and never longer than the function has left. Any status is an answer; raises FetchTimeout
     and FetchFailed where none came.
     """
+    return begin_fetch(url, method=method, params=params, headers=headers, json=json, data=data, timeout=timeout)()
+
+
+def begin_fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    params: Values | None = None,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    data: bytes | str | Values | None = None,
+    timeout: float | None = None,
+) -> Callable[[], FetchResponse]:
+    """Begin what fetch does, on the thread of the request; what it gives makes the call, on any thread, once."""
     url = _with_query(url, params)
     sent, body = _encode(dict(headers or {}), json, data)
     hop = begin(method, url)
     if hop is None:
-        return _send(method, url, sent, body, within_deadline(timeout) or DEFAULT_TIMEOUT, None)
+        return lambda: _send(method, url, sent, body, within_deadline(timeout) or DEFAULT_TIMEOUT, None)
     hop.asked(sent.items(), body)
     given = hop.recall()
     if given is not None:
         hop.close(given.body)
-        return FetchResponse(given.status, given.headers, given.body or b"", method.upper(), url, hop)
+        answer = FetchResponse(given.status, given.headers, given.body or b"", method.upper(), url, hop)
+        return lambda: answer
     if "traceparent" not in {name.lower() for name in sent}:
         sent["traceparent"] = hop.traceparent
+    return functools.partial(_send_recorded, hop, method, url, sent, body, timeout)
+
+
+def _send_recorded(
+    hop: Hop, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float | None
+) -> FetchResponse:
     try:
         with silenced(hop.execution):
-            answer = _send(method, url, sent, body, within_deadline(timeout) or DEFAULT_TIMEOUT, hop)
+            answer = _send(method, url, headers, body, within_deadline(timeout) or DEFAULT_TIMEOUT, hop)
     except BaseException as error:
         hop.failed(error)
         raise

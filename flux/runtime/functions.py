@@ -8,7 +8,6 @@ first request.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,20 +16,19 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, TypeVar, overload
 
-from flux.config import duration_seconds
 from flux.errors import BadDefinition
 from flux.runtime.arguments import Arguments, Bound
+from flux.runtime.definition import (
+    check_path,
+    checked_attempts,
+    checked_isolation,
+    checked_name,
+    checked_route,
+    checked_timeout,
+)
 from flux.runtime.handoffs import HandoffReader, Handoffs, taken
 from flux.runtime.hints import signature
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-ISOLATION_LEVELS = ("read committed", "repeatable read", "serializable")
-
-#: Names of functions that come with Flux begin so.
-OWN_PREFIX = "flux."
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _NAMELESS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 _CTX_NAMES = frozenset({"ctx", "_ctx", "_", "context"})
@@ -44,7 +42,8 @@ class Function:
 
     `method` and `route` are None for one that HTTP does not reach; `timeout` (seconds) and
     `attempts` are None for the project's defaults, `isolation` None for the database's. `file` is
-    absolute, `line` that of the decorator.
+    absolute, `line` that of the decorator. `language` is what it is written in; `runtime` is what
+    runs it where that is not Python, such as "deno".
     """
 
     name: str
@@ -58,6 +57,8 @@ class Function:
     line: int
     arguments: Arguments
     handoffs: Handoffs
+    language: str = "python"
+    runtime: str | None = None
 
     def __post_init__(self) -> None:
         # what functools.wraps would set: inspect.signature(), help() and pytest see the user's function
@@ -157,42 +158,30 @@ def function(
         if not inspect.isfunction(handler):
             raise BadDefinition(f"@function stands on {handler!r}, which is not a function")
         place = _place(handler)
-        known = name if name is not None else handler.__name__
-        if not isinstance(known, str) or not _NAME.fullmatch(known):
-            raise BadDefinition(
-                f"{place}: {known!r} cannot be the name of a function",
-                hint="A name begins with a letter and has letters, digits, '_', '-' and '.' only.",
-            )
-        if known.startswith(OWN_PREFIX):
-            raise BadDefinition(f"{place}: {known} begins like a function of Flux's own", hint="Choose another name.")
+        known = checked_name(name if name is not None else handler.__name__, place)
         _check_signature(handler, known, place)
-        method, path = _route(route, known, place)
+        method, path = checked_route(route, known, place)
         arguments = Arguments(handler, known, place)
+        check_path(path, arguments, known, place)
         defined = Function(
             name=known,
             method=method,
             route=path,
             handler=handler,
-            timeout=_timeout(timeout, known, place),
-            attempts=_attempts(attempts, known, place),
-            isolation=_isolation(isolation, known, place),
+            timeout=checked_timeout(timeout, known, place),
+            attempts=checked_attempts(attempts, known, place),
+            isolation=checked_isolation(isolation, known, place),
             file=_code(handler).co_filename,
             line=_code(handler).co_firstlineno,
             arguments=arguments,
             handoffs=HandoffReader(known, place, arguments).read(handoffs),
         )
-        _check_path(defined, place)
         collected = _declarations.get()
         if collected is not None:
             collected.functions.append(defined)
         return defined
 
     return define if handler is None else define(handler)
-
-
-def path_parameters(route: str) -> tuple[str, ...]:
-    """The names in a route's path: `("id",)` for `/signup/{id}`."""
-    return tuple(_PARAMETER.findall(route))
 
 
 def _code(handler: Callable[..., Any]) -> CodeType:
@@ -231,67 +220,3 @@ def _check_signature(handler: Callable[..., Any], name: str, place: str) -> None
         )
     if any(parameter.kind in _NAMELESS for parameter in parameters[1:]):
         raise BadDefinition(f"{place}: the arguments of {name} are given by name, so all must have one")
-
-
-def _route(route: str | None, name: str, place: str) -> tuple[str | None, str | None]:
-    if route is None:
-        return None, None
-    wrong = BadDefinition(
-        f"{place}: the route of {name} is {route!r}",
-        hint='Write a method and a path: "POST /signup".',
-    )
-    if not isinstance(route, str):
-        raise wrong
-    method, _, path = route.strip().partition(" ")
-    method, path = method.upper(), path.strip()
-    if method not in METHODS or not path.startswith("/") or re.search(r"[\s?#]", path):
-        raise wrong
-    for segment in path[1:].split("/"):
-        if ("{" in segment or "}" in segment) and not _PARAMETER.fullmatch(segment):
-            raise BadDefinition(
-                f"{place}: the route of {name} has {segment!r} between two slashes",
-                hint="A path parameter is a whole segment: /orders/{id}.",
-            )
-    return method, path
-
-
-def _check_path(defined: Function, place: str) -> None:
-    names = path_parameters(defined.route or "")
-    for name in names:
-        if names.count(name) > 1:
-            raise BadDefinition(f"{place}: the route of {defined.name} has {{{name}}} twice")
-        if not defined.arguments.takes(name):
-            raise BadDefinition(
-                f"{place}: the route of {defined.name} has {{{name}}}, which is not a parameter of it",
-                hint=f"Add `{name}: str` to its parameters.",
-            )
-
-
-def _timeout(timeout: float | str | None, name: str, place: str) -> float | None:
-    if timeout is None:
-        return None
-    try:
-        return duration_seconds(timeout)
-    except ValueError:
-        raise BadDefinition(
-            f"{place}: the timeout of {name} is {timeout!r}",
-            hint='Write seconds, or text such as "30s".',
-        ) from None
-
-
-def _attempts(attempts: int | None, name: str, place: str) -> int | None:
-    if attempts is None or (isinstance(attempts, int) and not isinstance(attempts, bool) and attempts > 0):
-        return attempts
-    raise BadDefinition(f"{place}: the attempts of {name} are {attempts!r}", hint="Write a number from 1.")
-
-
-def _isolation(isolation: str | None, name: str, place: str) -> str | None:
-    if isolation is None:
-        return None
-    level = isolation.lower().replace("_", " ").strip() if isinstance(isolation, str) else isolation
-    if level in ISOLATION_LEVELS:
-        return level
-    raise BadDefinition(
-        f"{place}: the isolation of {name} is {isolation!r}",
-        hint=f"It is one of {', '.join(ISOLATION_LEVELS)}.",
-    )

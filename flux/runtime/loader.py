@@ -17,10 +17,13 @@ from pathlib import Path
 
 from flux.config import Project
 from flux.errors import BadDefinition, FluxError, FunctionBroken, FunctionNotFound
+from flux.runtime.broken import Broken
 from flux.runtime.chance import record_chance
 from flux.runtime.clock import record_clock
 from flux.runtime.declared import declared_in
 from flux.runtime.functions import Function, declarations
+from flux.runtime.generation import Generation
+from flux.runtime.guests.found import guests_of
 from flux.runtime.modules import PACKAGE, BrokenImport, Modules
 from flux.runtime.webhooks import webhook_function
 
@@ -28,39 +31,24 @@ _PARAMETERS = re.compile(r"\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A module or function that cannot be used. `file` is relative to the project; `traceback` is
-    the user's part of it.
-
-    `routes` are the (method, path) pairs and `names` the functions that would have been there.
-    """
-
-    file: str
-    line: int
-    message: str
-    hint: str | None = None
-    traceback: str = ""
-    routes: tuple[tuple[str, str], ...] = ()
-    names: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
 class Registry:
     """What one load found. Functions by name; requests in flight keep the registry they began with. `builtin` are
-    Flux's own, which only jobs run."""
+    Flux's own, which only jobs run; `generation` are what runs functions in other languages. Who loads closes."""
 
     functions: Mapping[str, Function]
     broken: tuple[Broken, ...]
     modules: Modules
     builtin: Mapping[str, Function] = field(default_factory=dict)
+    generation: Generation = field(default_factory=Generation)
 
     @property
     def root(self) -> Path:
         """The folder of the project it was loaded from, which each deployment has for itself."""
         return self.modules.folder.parent
+
+    def close(self) -> None:
+        """Let go of what runs functions in other languages."""
+        self.generation.close()
 
     def find(self, name: str) -> Function:
         """The function of this name; raises FunctionNotFound, FunctionBroken."""
@@ -82,26 +70,31 @@ _newest: Modules | None = None
 
 
 def load(project: Project) -> Registry:
-    """Import every module under functions/ anew, and gather what they declare. Never raises for the user's code."""
+    """Import every module under functions/ anew, start the guests, and gather what they declare.
+
+    Never raises for the user's code.
+    """
     global _newest  # noqa: PLW0603  # sys.modules and linecache are one a process, and so is what stands in them
     record_clock()  # before user modules take what they import of it
     record_chance()
     with _lock:
         modules = Modules(project.root / PACKAGE)
-        functions, broken = _Loading(project.root, modules).run()
+        generation = Generation(guests_of(project))
+        functions, broken = _Loading(project.root, modules, generation).run()
         if _newest is not None:
             _newest.forget(modules)
         _newest = modules
     deliver = webhook_function(project)
-    return Registry(functions, tuple(broken), modules, {deliver.name: deliver})
+    return Registry(functions, tuple(broken), modules, {deliver.name: deliver}, generation)
 
 
 class _Loading:
     """One load under way."""
 
-    def __init__(self, root: Path, modules: Modules) -> None:
+    def __init__(self, root: Path, modules: Modules, generation: Generation) -> None:
         self.root = root
         self.modules = modules
+        self.generation = generation
         self.broken: list[Broken] = []
 
     def run(self) -> tuple[dict[str, Function], list[Broken]]:
@@ -116,6 +109,10 @@ class _Loading:
         for module in self.modules.loaded.values():  # also what they import from installed packages
             found |= dict.fromkeys(value for value in vars(module).values() if isinstance(value, Function))
         usable = [function for function in found if function.__module__ not in self.modules.failed]
+        for guest in self.generation.guests:
+            loaded = guest.load()
+            usable += loaded.functions
+            self.broken += loaded.broken
         return self._distinct(sorted(usable, key=lambda function: (function.file, function.line))), self.broken
 
     def _distinct(self, functions: list[Function]) -> dict[str, Function]:

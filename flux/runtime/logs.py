@@ -69,9 +69,8 @@ def _line(level: str, message: str, fields: dict[str, Any], error: BaseException
         return
     caller = sys._getframe(2)
     logger = caller.f_globals.get("__name__", "")
-    _record_line(
-        execution.record, level, logger, str(message), fields, caller.f_code.co_filename, caller.f_lineno, error
-    )
+    place = f"{_relative(caller.f_code.co_filename, execution.record.root)}:{caller.f_lineno}"
+    record_line(execution.record, level, logger, str(message), fields, place, error)
 
 
 def _call_handlers(call: Any, logger: logging.Logger, args: Any, kwargs: Any) -> Any:
@@ -80,29 +79,21 @@ def _call_handlers(call: Any, logger: logging.Logger, args: Any, kwargs: Any) ->
         line: logging.LogRecord = args[0] if args else kwargs["record"]
         if line.name.partition(".")[0] not in SILENT:
             error = line.exc_info[1] if line.exc_info else None
-            _record_line(
-                execution.record,
-                line.levelname.lower(),
-                line.name,
-                _message(line),
-                _extra(line),
-                line.pathname,
-                line.lineno,
-                error,
-            )
+            place = f"{_relative(line.pathname, execution.record.root)}:{line.lineno}"
+            record_line(execution.record, line.levelname.lower(), line.name, _message(line), _extra(line), place, error)
     return call(*args, **kwargs)
 
 
-def _record_line(
+def record_line(
     record: Record,
     level: str,
     logger: str,
     message: str,
     fields: dict[str, Any],
-    file: str,
-    line: int,
-    error: BaseException | None,
+    place: str | None,
+    error: BaseException | None = None,
 ) -> None:
+    """A line as a span of the record; `place` is file:line, the file relative to the project."""
     message = record.text(message)
     around = record.current
     span = record.open("log", message[:NAME_LENGTH])
@@ -111,7 +102,9 @@ def _record_line(
         span.input = record.json({"message": message, **fields} if len(message) > NAME_LENGTH else fields)
     if error is not None:
         span.error = failure_of(error, record)
-    span.attributes = {"level": level, "logger": logger, "location": f"{_relative(file, record.root)}:{line}"}
+    span.attributes = {"level": level, "logger": logger}
+    if place is not None:
+        span.attributes["location"] = place
 
 
 def _message(line: logging.LogRecord) -> str:

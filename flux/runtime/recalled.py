@@ -76,7 +76,12 @@ class Recalled:
         self.spans = spans
         self.calls: list[Call] = []
         self.inexact: dict[str, None] = {}
-        self.tape = RecordedTape(attributes.get("tape") or (), request["request_id"], _ns(request["started_at"]))
+        self.tape = RecordedTape(
+            attributes.get("tape") or (),
+            request["request_id"],
+            _ns(request["started_at"]),
+            attributes.get("guests") or (),
+        )
         self.before_statement: Callable[[Record, Span], Sequence[str]] | None = None
         self._secrets: Mapping[str, Any] = attributes.get("secrets") or {}
         self._stubs = stubs or {}

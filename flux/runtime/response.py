@@ -86,11 +86,11 @@ def render(value: Any) -> Rendered:
 def encode_json(value: Any, what: str = "the returned value") -> bytes:
     """A value as JSON; raises UnrecordableValue, which says what it is and where in it the trouble lies."""
     try:
-        return orjson.dumps(value, _plain, orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, json_form, orjson.OPT_NON_STR_KEYS)
     except TypeError as error:
         refused = error
     try:  # integers over 64 bits, which JSON allows and orjson does not write
-        return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(value, default=json_form, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         path, reason = _trouble(value) or ("", str(refused))
         raise UnrecordableValue(
@@ -117,7 +117,7 @@ def _encode(value: Any) -> tuple[bytes, str]:
     return encode_json(value), JSON_TYPE
 
 
-def _plain(value: Any) -> Any:  # noqa: PLR0911  # a return for each kind reads best
+def json_form(value: Any) -> Any:  # noqa: PLR0911  # a return for each kind reads best
     """The JSON form of what orjson does not know."""
     if isinstance(value, Decimal):
         return str(value)
@@ -142,7 +142,7 @@ def _trouble(value: Any) -> tuple[str, str] | None:
         if type(part) is int:
             continue
         try:
-            orjson.dumps(part, _plain, orjson.OPT_NON_STR_KEYS)
+            orjson.dumps(part, json_form, orjson.OPT_NON_STR_KEYS)
         except TypeError as error:
             return path.lstrip("."), str(error.__cause__ or error)
     return None

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+from flux.runtime.broken import Broken
 from flux.runtime.functions import Function
-from flux.runtime.loader import Broken, Registry
+from flux.runtime.loader import Registry
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from flux.context import RequestContext
 from flux.engine.pool import Database
 from flux.engine.recording import Written
 from flux.engine.transaction import Transaction
-from flux.errors import DatabaseUnavailable, Discard, FluxError, FunctionTimeout, HTTPError, LeaseLost, Retry
+from flux.errors import DatabaseUnavailable, Discard, FluxError, FunctionTimeout, GuestDied, HTTPError, LeaseLost, Retry
 from flux.record import Failure, Record, Span
 from flux.redaction import Redactor
 from flux.runtime.arguments import Bound
@@ -120,11 +120,14 @@ class Runtime:
         self._watchdog.stop()
         self.writer.close()
         self.database.close()
+        self.registry.close()
 
     def reload(self, project: Project, registry: Registry, code_sha: str) -> None:
         """Other code and settings from the next request on; requests in flight finish on what they began with."""
         self.project, self.redactor = project, Redactor(project.recording.redact)
-        self.registry, self.code_sha = registry, code_sha
+        before, self.registry, self.code_sha = self.registry, registry, code_sha
+        registry.generation.prepare()
+        before.generation.retire()
 
     def id_is_used(self, request_id: UUID) -> bool:
         """Whether a request of this id is recorded. Raises DatabaseUnavailable."""
@@ -155,7 +158,8 @@ class Runtime:
         root = self._open_root(record, recalled)
         token = set_current(execution)
         try:
-            return _Run(self, function, bound, execution, root, registry).run()
+            with registry.generation.in_use():
+                return _Run(self, function, bound, execution, root, registry).run()
         finally:
             reset_current(token)
             self.inflight.release(slot)
@@ -387,4 +391,6 @@ def _problem(error: BaseException) -> Problem:
         return Problem(504, "the function did not answer in time", {})
     if isinstance(error, DatabaseUnavailable):
         return Problem(503, "the database is away", {})
+    if isinstance(error, GuestDied):
+        return Problem(503, "the function was interrupted", {})
     return Problem(500, "the function failed", {})

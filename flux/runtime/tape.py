@@ -3,11 +3,14 @@
 Entries are `[kind, value]` and are stored as they come in the request's attributes. In a replay they are given back by
 kind and order. When a kind runs out, time goes on from its last value by real elapsed time, and chance comes from a
 generator seeded by the recorded request's id, so that two replays of one request are still told the same.
+
+Machinery that runs other languages keeps tapes of its own, one an invocation, each in a `Slot`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 from time import monotonic_ns
@@ -23,13 +26,28 @@ MOST_ENTRIES = 2_000
 MOST_BYTES = 256
 
 
+@dataclass(slots=True)
+class Slot:
+    """A place on the tape for what another machine was told: `recorded` is what it held then, None where it is new."""
+
+    recorded: Any
+    _entry: dict[str, Any]
+
+    def keep(self, value: Any) -> None:
+        """Note what it was told; a JSON value."""
+        self._entry["tape"] = value
+
+
 class RecordedTape:
     """What the tape of a recorded request holds. `ran_out` counts by kind what was asked for beyond it."""
 
-    def __init__(self, entries: Iterable[Any], request_id: UUID | str, started_ns: int) -> None:
+    def __init__(
+        self, entries: Iterable[Any], request_id: UUID | str, started_ns: int, guests: Iterable[Any] = ()
+    ) -> None:
         self.ran_out: dict[str, int] = {}
         self._request_id = str(request_id)
         self._started_ns = started_ns
+        self._guests = [entry for entry in guests if isinstance(entry, dict)]
         self._entries: dict[str, list[Any]] = {}
         for entry in entries:
             if isinstance(entry, list) and len(entry) == 2:
@@ -39,6 +57,7 @@ class RecordedTape:
     def rewind(self) -> None:
         """Begin again, for another attempt."""
         self.ran_out.clear()
+        self._guests_left = list(self._guests)
         self._at: dict[str, int] = {}
         self._chance: dict[str, Random] = {}
         self._last_ns, self._last_read = self._started_ns, monotonic_ns()
@@ -56,6 +75,14 @@ class RecordedTape:
         """The next recorded text of this kind, None when there is none."""
         value = self._next(kind)
         return value if isinstance(value, str) else None
+
+    def guest(self, kind: str, function: str) -> Any:
+        """What the next invocation of this function by this machine was told; None where it is not recorded."""
+        for entry in self._guests_left:
+            if entry.get("kind") == kind and entry.get("function") == function:
+                self._guests_left.remove(entry)
+                return entry.get("tape")
+        return None
 
     def chance(self, kind: str) -> Random:
         """What stands in for chance that was not recorded."""
@@ -93,7 +120,7 @@ class Tape:
     def restart(self) -> None:
         """Forget what an attempt was told that is made again from its start."""
         self._entries, self._random = None, None
-        for name in ("tape", "tape_omitted"):
+        for name in ("tape", "tape_omitted", "guests"):
             self._record.attributes.pop(name, None)
         if self.recorded is not None:
             self.recorded.rewind()
@@ -141,6 +168,12 @@ class Tape:
         if self._random is None:
             self._random = Random(self.seed("random", make))  # noqa: S311  # recorded on purpose
         return self._random
+
+    def slot(self, kind: str, function: str) -> Slot:
+        """The place of an invocation that begins now, of this function by this machine."""
+        entry: dict[str, Any] = {"kind": kind, "function": function}
+        self._record.attributes.setdefault("guests", []).append(entry)
+        return Slot(None if self.recorded is None else self.recorded.guest(kind, function), entry)
 
     def _note(self, kind: str, value: object) -> None:
         attributes = self._record.attributes

@@ -15,8 +15,9 @@ from flux.config import Project, Webhook
 from flux.encoding import to_json
 from flux.errors import BadSigningSecret, Discard, NotFound, Retry
 from flux.runtime.arguments import Arguments
+from flux.runtime.definition import OWN_PREFIX
 from flux.runtime.fetch import FetchResponse
-from flux.runtime.functions import OWN_PREFIX, Function
+from flux.runtime.functions import Function
 from flux.runtime.handoffs import Handoffs
 
 if TYPE_CHECKING:

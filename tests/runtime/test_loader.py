@@ -17,7 +17,8 @@ import pytest
 
 from flux.config import Project
 from flux.errors import FunctionBroken, FunctionNotFound
-from flux.runtime.loader import Broken, Registry, load
+from flux.runtime.broken import Broken
+from flux.runtime.loader import Registry, load
 
 Write = Callable[[str, str], None]
 
@@ -77,12 +78,13 @@ def test_what_is_no_function_module_is_left_alone(project: Project, write: Write
     write("node_modules/gyp/x.py", "raise RuntimeError('imported')")
     write("notes.txt", "raise")
 
-    assert load(project).broken == ()
+    [other] = load(project).broken
+    assert (other.file, other.names) == ("functions/resize/flux.toml", ("resize",))
 
 
 def test_folder_without_modules_hides_no_package(project: Project, write: Write) -> None:
-    """functions/httpx/ may hold TypeScript; `import httpx` beside it still means what is installed."""
-    write("httpx/index.ts", "")
+    """functions/httpx/ may hold JavaScript; `import httpx` beside it still means what is installed."""
+    write("httpx/index.js", "")
     write("httpx/node_modules/gyp/x.py", "raise RuntimeError('imported')")
     write("a.py", made("f", "GET /f", "import httpx; return httpx.Client.__module__"))
     registry = load(project)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flux.runtime.broken import Broken
 from flux.runtime.functions import Function, function
-from flux.runtime.loader import Broken, Registry
+from flux.runtime.loader import Registry
 from flux.runtime.routes import Match, NoMatch, RouteTable
 
 
