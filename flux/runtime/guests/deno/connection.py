@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import struct
+import termios
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from flux.runtime.guard import machinery
@@ -17,9 +21,15 @@ class Gone(Exception):
 
 
 class Connection:
-    """Raises Gone, OSError where nobody listens yet."""
+    """Raises OSError where nobody listens yet.
+
+    `serves` is set while the worker does what the isolate asked for. `waited` says that the isolate was not at what this
+    connection carries when it was killed.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.serves = False
+        self.waited = False
         self._held = bytearray()
         self._writing = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,6 +66,13 @@ class Connection:
                 raise Gone
             self._held += piece
         return frame
+
+    def note_whether_it_waits(self) -> None:
+        """Set `waited`: the worker is at it, or the isolate has not read what it was told. Not known is no."""
+        unread = 0
+        with suppress(OSError, ValueError):  # it is closed, or this system cannot tell
+            [unread] = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))
+        self.waited = self.serves or unread > 0
 
     def close(self) -> None:
         """Hang up, which ends the invocation at the other end."""

@@ -24,8 +24,9 @@ from flux.runtime.guests.deno.process import Isolate
 #: Seconds between two looks at what runs.
 PERIOD = 0.1
 
-#: Seconds without a turn of its event loop after which an isolate is left to the one that keeps it busy.
-STALLED = 1.0
+#: Seconds of its processor's time without a turn of its event loop after which an isolate is left to the one that keeps
+#: it busy.
+STALLED = 0.5
 
 #: Seconds that an isolate may take to answer when a function in it did not end in time.
 PING_PATIENCE = 0.25
@@ -56,6 +57,7 @@ class Fleet:
         self._spare: Isolate | None = None
         self._keeps_spare = False
         self._replacing = False
+        self._starting = False
         self._closed = False
         self._watching = False
 
@@ -78,20 +80,17 @@ class Fleet:
     def take(self, alone: bool = False) -> Isolate:
         """An isolate to run something in, to be given back; `alone` one that runs nothing else. Raises GuestDied."""
         with self._lock:
-            isolate = None if alone else self._least_busy()
-            if isolate is None:
-                isolate, self._spare = self._spare, None
-                if isolate is not None:
-                    self._place(isolate, alone)
+            isolate = self._there(alone)
+            while isolate is None and not alone and self._starting:
+                self._lock.wait()
+                isolate = self._there(alone)
             if isolate is not None:
                 isolate.running += 1
-            self._watch()
-        if isolate is None:
-            isolate = self._loaded()
-            with self._lock:
-                isolate.running += 1
-                self._place(isolate, alone)
                 self._watch()
+            elif not alone:
+                self._starting = True
+        if isolate is None:
+            isolate = self._started(alone)
         self._replace_soon()
         return isolate
 
@@ -99,7 +98,8 @@ class Fleet:
         """What was taken."""
         with self._lock:
             isolate.running -= 1
-            over = not isolate.running and (isolate.retiring or isolate in self._alone)
+            extra = sum(not one.retiring for one in self._isolates) > self._size
+            over = not isolate.running and (isolate.retiring or isolate in self._alone or extra)
             if over:
                 self._remove(isolate)
         if over:
@@ -129,6 +129,30 @@ class Fleet:
         with self._lock:
             spare = [self._spare] if self._spare else []
             return tuple(isolate.pid for isolate in (*self._isolates, *self._alone, *spare))
+
+    def _there(self, alone: bool) -> Isolate | None:
+        """An isolate that need not be started."""
+        isolate = None if alone else self._least_busy()
+        if isolate is None and self._spare is not None:
+            isolate, self._spare = self._spare, None
+            self._place(isolate, alone)
+        return isolate
+
+    def _started(self, alone: bool) -> Isolate:
+        """One that had to be, for one who waits for it; raises GuestDied."""
+        isolate: Isolate | None = None
+        try:
+            isolate = self._loaded()
+        finally:
+            with self._lock:
+                if not alone:
+                    self._starting = False
+                if isolate is not None:
+                    isolate.running += 1
+                    self._place(isolate, alone)
+                    self._watch()
+                self._lock.notify_all()
+        return isolate
 
     def _least_busy(self) -> Isolate | None:
         usable = [isolate for isolate in self._isolates if not isolate.retiring and not isolate.ended.is_set()]
@@ -230,7 +254,7 @@ class Fleet:
             self._retire(isolate)
         if isolate.turns():
             asked.pop(isolate, None)
-        elif time.monotonic() - asked.setdefault(isolate, time.monotonic()) > STALLED:
+        elif isolate.computed() - asked.setdefault(isolate, isolate.computed()) > STALLED:
             self._retire(isolate)
             if isolate.running > 1:
                 isolate.kill("stuck")

@@ -1,9 +1,10 @@
 """One invocation: the thread of the request runs it, answers what it asks, and holds the transaction it asks in.
 
 What an isolate asked and was answered is kept until the invocation ends. When its process ends before, and the fault
-may be another's that ran in it too, the invocation goes on in a process of its own: it is run again from its start, is
-told by its tape what it was told before, gets the answers it got before without anything being done again, and then
-goes on as if nothing had happened, in the same transaction. Only what ends two processes is to blame for it.
+may be another's that ran in it too, the invocation goes on in another: it is run again from its start, is told by its
+tape what it was told before, gets the answers it got before without anything being done again, and then goes on as if
+nothing had happened, in the same transaction. Where it may have been the one that had its process stuck, it goes on in
+a process of its own: only what ends that is to blame.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from flux.runtime.guests.host import Host
 
 #: Bytes of answers kept of one invocation; one that got more does not outlive its process.
 MOST_KEPT = 8 * 1024**2
+
+#: Processes in which an invocation may have been; the last is its own.
+LIVES = 3
 
 #: Seconds that a process may take to be gone after its connection broke.
 _END_PATIENCE = 5.0
@@ -58,50 +62,42 @@ class Invocation:
         self._kept = 0
         self._deliveries = 0
         self._logs = 0
+        self._answered = False
         self._connection: Connection | None = None
         self._sending = threading.Lock()
 
     def run(self) -> Any:
         """Its result; raises what `Guest.invoke` says."""
         try:
-            return self._run(alone=False)
+            return self._run()
         finally:
             with self._sending:
                 self._connection = None
             self._wait_for_calls()
             self._keep_tape()
 
-    def _run(self, alone: bool) -> Any:
+    def _run(self, lives: int = LIVES, alone: bool = False) -> Any:
         isolate = self._fleet.take(alone)
+        connection: Connection | None = None
         try:
             connection = isolate.connect()
-            try:
-                self._begin(connection, alone)
-                value = self._serve(connection)
-            except Gone:
-                connection.close()
-                raise
-            except TimeoutError:
-                self._fleet.overdue(isolate)
-                connection.close()
-                raise Interrupted from None
-            except BaseException:
-                if self._connection is not None:  # it has not ended: hanging up ends it
-                    connection.close()
-                else:
-                    isolate.put_back(connection)
-                raise
-            isolate.put_back(connection)
-            return value
+            self._begin(connection, again=lives < LIVES)
+            return self._serve(connection)
         except Gone:
             isolate.ended.wait(_END_PATIENCE)
             if alone or self._kept > MOST_KEPT or self._is_to_blame(isolate):
                 raise self._death(isolate) from None
+        except TimeoutError:
+            self._fleet.overdue(isolate)
+            raise Interrupted from None
         finally:
+            if connection is not None:
+                (isolate.put_back if self._answered else isolate.hang_up)(connection)
             self._fleet.give_back(isolate)
         if not self._host.remaining():
             raise Interrupted
-        return self._run(alone=True)
+        innocent = connection is None or connection.waited
+        return self._run(lives - 1, alone=not innocent or lives == 2)
 
     def _begin(self, connection: Connection, again: bool) -> None:
         recalled = self._host.execution.recalled
@@ -124,10 +120,13 @@ class Invocation:
             self._note(frame)
             if frame.type == CALL:
                 asked += 1
+                connection.serves = True
                 self._asked(asked, frame)
+                connection.serves = False
             elif frame.type == LOG:
                 lines = self._log(lines, orjson.loads(frame.text))
             else:
+                self._answered = True
                 with self._sending:
                     self._connection = None
                 return self._ended(frame)
@@ -186,8 +185,8 @@ class Invocation:
             call.waiting.add_done_callback(lambda reply: self._reply(frame.call, reply.result()))
         else:
             self._reply(frame.call, call.reply or b"null")
-        if self._kept > MOST_KEPT:
-            call.reply = None
+        if self._kept > MOST_KEPT:  # it is not going to be run again
+            call.request, call.reply = b"", None
 
     def _answer(self, call: Call) -> None:
         """Have it answered, here or where it can wait."""

@@ -50,6 +50,7 @@ class Isolate:
         self._command = command(root, self._socket, heap)
         self._on_end = on_end
         self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
         self._watched: Connection | None = None
         self._tail = b""
         self._started = threading.Event()
@@ -78,7 +79,7 @@ class Isolate:
             connection.send(LOAD, 0, orjson.dumps({"file": str(file)}))
             frame = connection.receive(patience)
         except BaseException:
-            connection.close()
+            self.hang_up(connection)
             raise
         self.put_back(connection)
         told = orjson.loads(frame.text)
@@ -86,18 +87,27 @@ class Isolate:
 
     def connect(self) -> Connection:
         """A connection that carries nothing; raises Gone."""
-        with suppress(IndexError):
-            return self._idle.pop()
         try:
-            return Connection(self._socket)
-        except OSError as error:
-            raise Gone from error
+            connection = self._idle.pop()
+        except IndexError:
+            try:
+                connection = Connection(self._socket)
+            except OSError as error:
+                raise Gone from error
+        self._used.add(connection)
+        return connection
 
     def put_back(self, connection: Connection) -> None:
         """Keep a connection whose invocation has ended."""
+        self._used.discard(connection)
         self._idle.append(connection)
         if self.ended.is_set():
             connection.close()
+
+    def hang_up(self, connection: Connection) -> None:
+        """Let go of a connection whose invocation has not ended, which ends it."""
+        self._used.discard(connection)
+        connection.close()
 
     def answers(self, seconds: float) -> bool:
         """Whether its event loop still turns."""
@@ -109,7 +119,7 @@ class Isolate:
             connection.send(PING, 0, b"null")
             connection.receive(seconds)
         except (Gone, TimeoutError):
-            connection.close()
+            self.hang_up(connection)
             return False
         self.put_back(connection)
         return True
@@ -135,14 +145,25 @@ class Isolate:
         except (OSError, IndexError, ValueError):
             return 0
 
+    def computed(self) -> float:
+        """Seconds for which it has had a processor; the time of day where that is not known."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, IndexError, ValueError):
+            return time.monotonic()
+
     @property
     def pid(self) -> int:
         """The process's id; 0 before it has one."""
         return self._process.pid if self._process else 0
 
     def kill(self, reason: Reason) -> None:
-        """End it now."""
+        """End it now. Whose invocations only waited for it, their connections say then."""
         if not self.ended.is_set():
+            if reason == "stuck":
+                for connection in tuple(self._used):
+                    connection.note_whether_it_waits()
             self.reason = self.reason or reason
             if self._process is not None:
                 with suppress(ProcessLookupError):

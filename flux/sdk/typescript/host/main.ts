@@ -20,8 +20,10 @@ async function serve(conn: Deno.Conn): Promise<void> {
   let invocation: Invocation | null = null;
   for (let frame = await channel.read(); frame; frame = await channel.read()) {
     if (frame.type === REPLY) invocation?.replied(frame.call, frame.text);
-    else if (frame.type === INVOKE) invocation = begin(channel, JSON.parse(frame.text));
-    else if (frame.type === LOAD) tell(channel, JSON.parse(frame.text).file);
+    else if (frame.type === INVOKE) {
+      invocation?.end();
+      invocation = begin(channel, JSON.parse(frame.text));
+    } else if (frame.type === LOAD) tell(channel, JSON.parse(frame.text).file);
     else if (frame.type === PING) channel.send(PONG, 0, "null");
   }
   invocation?.end();
