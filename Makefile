@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-fast lint format benchmarks clean
+.PHONY: demo pictures test test-fast lint format benchmarks clean
 
 demo: $(VENV)/.installed                ## A project on its own Postgres, real traffic, a failure, and the answers.
 	@$(BIN)/python examples/demo.py
+
+pictures: $(VENV)/.installed            ## The screens over the demo's record, as SVG for the documentation.
+	@$(BIN)/python examples/pictures.py
 
 test: $(VENV)/.developing               ## Every test, on each Postgres version found.
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -32,6 +35,7 @@ benchmarks: $(VENV)/.developing         ## Every figure the documentation states
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/bug_bisect.py
 	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/screens.py
 
 clean:                                  ## Remove what the other targets made.
 	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -35,6 +35,7 @@ COMMANDS = {
         "webhooks",
         "db",
         "trace",
+        "debug",
         "why",
         "tail",
         "errors",

@@ -1,4 +1,4 @@
-"""flux trace: the latest requests, one of them step by step, or two of them beside each other."""
+"""flux trace: the latest requests, one of them as a tree or step by step, or two of them beside each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 from click_default_group import DefaultGroup
 
 from flux.commands.options import answer_options
+from flux.commands.trace_debug import debug
 from flux.commands.trace_diff import diff
 from flux.config import Project
 from flux.errors import UsageError
@@ -79,6 +80,7 @@ def trace() -> None:
 
 trace.add_command(show)
 trace.add_command(diff)
+trace.add_command(debug)
 
 
 def _one(answer: dict[str, object], style: Style, *, full: bool, flame: bool) -> None:
