@@ -32,6 +32,7 @@ benchmarks: $(VENV)/.developing         ## Every figure the documentation states
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/bug_bisect.py
 	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/compile.py
 
 clean:                                  ## Remove what the other targets made.
 	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

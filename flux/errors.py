@@ -7,7 +7,8 @@ never reused. A class docstring is the default message; a hint is a whole senten
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class FluxError(Exception):
@@ -195,6 +196,67 @@ class TransactionControl(FluxError):
     """transactions belong to the runtime"""
 
     code = "XF306"
+
+
+# Queries
+
+
+class BadQuery(FluxError):
+    """the query cannot be read"""
+
+    code = "XF401"
+    exit_code = 2
+
+    def __init__(self, message: str | None = None, *, path: str = "", hint: str | None = None) -> None:
+        # `path` is the place in the document, such as filters[1].op; empty for the whole.
+        self.path = path
+        super().__init__(f"{path}: {message}" if path and message else message, hint=hint)
+
+
+class UnknownName(BadQuery):
+    """the database has no table, column or relation of this name"""
+
+    code = "XF402"
+
+
+class BadValue(BadQuery):
+    """the value does not fit the type of its column"""
+
+    code = "XF403"
+
+
+class QueryRefused(BadQuery):
+    """the query is more than the project allows"""
+
+    code = "XF404"
+    exit_code = 1
+
+
+class StatementRefused(FluxError):
+    """the database refuses the statement"""
+
+    code = "XF411"
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        # `told` is what Postgres says: message, code, detail, hint, table, column, constraint.
+        self.told = dict(told)
+        super().__init__(str(told["message"]), hint=told["hint"])
+
+
+# Policies
+
+
+class PolicyError(FluxError):
+    """db/policies.toml cannot be enforced as it is"""
+
+    code = "XF441"
+    exit_code = 2
+
+
+class UnknownRole(FluxError):
+    """the database has no such role"""
+
+    code = "XF442"
 
 
 # Jobs

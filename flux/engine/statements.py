@@ -11,7 +11,8 @@ from functools import lru_cache
 
 _COMMENT = r"--[^\n]*|/\*.*?\*/"  # nested ones are rare, and read as writers
 _STRING = r"""(?:\b[eE])?'(?:[^'\\]|''|\\.)*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
-_NOISE = re.compile(f"(?P<comment>{_COMMENT})|{_STRING}", re.DOTALL)
+_NOISE = re.compile(f'(?P<comment>{_COMMENT})|(?P<name>"(?:[^"]|"")*")|{_STRING}', re.DOTALL)
+_ODD = re.compile(r"[^\w .$-]|--")
 _WORD = re.compile(r"[a-z_][a-z0-9_$]*")
 _CALL = re.compile(r"""("[^"]+"|[a-z_][a-z0-9_$.]*)\s*\(""")
 _TARGET = re.compile(
@@ -96,4 +97,12 @@ def tables(sql: str) -> tuple[str, ...]:
 
 
 def _quiet(sql: str) -> str:
-    return _NOISE.sub(lambda found: " " if found["comment"] else " '' ", sql)
+    return _NOISE.sub(_silence, sql)
+
+
+def _silence(found: re.Match[str]) -> str:
+    """Nothing for a comment, an empty string for a string, a name without what would be read as more than that."""
+    if found["comment"]:
+        return " "
+    name = found["name"]
+    return f'"{_ODD.sub("_", name[1:-1])}"' if name else " '' "

@@ -101,3 +101,16 @@ def test_a_span_is_named_by_operation_and_table(statement, name):
 def test_tables_are_found_behind_joins_and_schemas():
     """A column is as secret in a result as it is in its table."""
     assert tables("select * from app.users u join orders on true where x = 'from nothing'") == ("users", "orders")
+
+
+@pytest.mark.parametrize("name", ["; commit", "o'brien", "it''s; rollback", "/* x", "-- x", "$$", 'a""b; commit'])
+def test_a_quoted_name_is_only_a_name(name):
+    """Whatever it holds, it ends no statement and opens no string that would hide what follows."""
+    reader = f'select "{name}" from users where "{name}" = %s'
+
+    assert not controls_transaction(reader)
+    assert is_single(reader)
+    assert not may_write(reader, READERS)
+    assert may_write(f'select "{name}", nextval(%s) from users', READERS)
+    assert controls_transaction(f'select "{name}"; commit')
+    assert tables(reader) == ("users",)

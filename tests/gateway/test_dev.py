@@ -112,6 +112,17 @@ def test_a_new_migration_is_applied_when_it_is_saved(served):
     eventually(lambda: "0002_notes.sql" in "".join(served.said))
 
 
+def test_policies_are_enforced_when_they_are_saved(served):
+    """And no longer once the file is gone."""
+    policies = served.root / "db" / "policies.toml"
+    policies.write_text("[roles.member]\n[tables.users.member]\nselect = true\n")
+    eventually(lambda: served.ask("select from flux.policies where role = 'member'"), 10)
+
+    policies.unlink()
+
+    eventually(lambda: not served.ask("select from flux.policies"), 10)
+
+
 def test_a_migration_that_fails_says_so_and_the_server_goes_on(served):
     """A typo in SQL is corrected in the next save."""
     migration = served.root / "db" / "migrations" / "0003_tags.sql"
