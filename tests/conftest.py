@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -81,6 +82,12 @@ def _no_settings_of_the_machine() -> Iterator[None]:
         for name in ("DATABASE_URL", "FLUX_POSTGRES_BIN", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
             patch.delenv(name, raising=False)
         yield
+
+
+def pytest_sessionstart() -> None:
+    """What was started in the background of a script ignores Ctrl-C, and so would all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
