@@ -223,6 +223,7 @@ def test_a_closed_terminal_ends_dev_and_no_request(serve):
     assert served.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_its_own_postgres_is_started_again_when_it_dies(tmp_path):
     """Nobody should have to know that there is a server, let alone restart it."""
     served = Served(make_project(tmp_path), None, command="dev")
