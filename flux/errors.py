@@ -8,6 +8,7 @@ never reused. A class docstring is the default message; a hint is a whole senten
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 
@@ -274,17 +275,23 @@ class LeaseLost(FluxError):
     code = "XF502"
 
 
+#: Seconds that a job waits at most because it asked to: ten years, which every clock on the way can tell.
+_LONGEST_WAIT = 10 * 365 * 86_400.0
+
+
 class Retry(FluxError):
     """the job asked to be tried again"""
 
     code = "XF503"
 
-    def __init__(self, after: float | str | None = None, reason: str | None = None) -> None:
+    def __init__(self, after: float | str | timedelta | None = None, reason: str | None = None) -> None:
         # After so many seconds, or text such as "5m"; else when a failure would be tried again.
         from flux.config import duration_seconds  # it imports this module
 
         super().__init__(reason)
-        self.after = None if after is None else duration_seconds(after)
+        if isinstance(after, timedelta):
+            after = after.total_seconds()
+        self.after = after if after is None or after == 0 else min(duration_seconds(after), _LONGEST_WAIT)
 
 
 class Discard(FluxError):

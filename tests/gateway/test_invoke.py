@@ -11,6 +11,8 @@ import pytest
 from psycopg.rows import dict_row
 from served import FLUX, make_project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def invoke(tmp_path_factory, new_database):
