@@ -1,7 +1,7 @@
 """SQL text, read by Postgres's own parser and by sqlglot; the only module that knows libpg_query.
 
-sqlglot's tree is what previews are made of. It reads some statements otherwise than Postgres, now and then in silence;
-so what it prints is read by Postgres's parser again, and compared with how that reads the original.
+sqlglot reads some statements otherwise than Postgres, now and then in silence; so what it prints is read by Postgres's
+parser again, and compared with how that reads the original. Previews are made of the tree of Postgres's parser.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def statement_kind(text: str) -> str:
         parsed = postgast.parse(text)
     except postgast.PgQueryError as error:
         raise _unreadable(text, error) from error
+    except DecodeError as error:
+        raise BadQuery("the statement is nested too deeply to be read") from error
     if not parsed.stmts:
         raise BadQuery("there is no statement in it")
     node = parsed.stmts[0].stmt.WhichOneof("node")
