@@ -25,7 +25,7 @@ from flux.engine.jobs import JobFailure, settling
 from flux.engine.pool import Connection, Database
 from flux.engine.recording import Attempted, attempted_writes, record_values
 from flux.engine.roles import SERVICE
-from flux.engine.statements import controls_transaction, is_single, may_write
+from flux.engine.statements import controls_transaction, is_single, may_write, outlives_transaction
 from flux.errors import DatabaseUnavailable, TransactionControl
 from flux.record import Record, Span
 
@@ -61,6 +61,7 @@ class Transaction:
         self._wrote = False
         self._savepoint = False
         self._said_role: str | None = None
+        self._doubted = False
         self._depth = 0
         self._snapshot: str | None = None
         self._cancelling = threading.Lock()
@@ -213,8 +214,13 @@ class Transaction:
         """Yield what must be said first; afterwards keep the books, or undo the statement when it failed."""
         if not control and controls_transaction(statement):
             raise TransactionControl(
-                f"this statement ends or divides the transaction: {statement.strip()[:60]}",
-                hint="Use ctx.db.commit() or `with ctx.db.savepoint():`; the rest belongs to the runtime.",
+                f"this statement changes what belongs to the runtime: {statement.strip()[:60]}",
+                hint="Use ctx.db.commit() or `with ctx.db.savepoint():`; name other settings by a plain string.",
+            )
+        if outlives_transaction(statement):
+            raise TransactionControl(
+                f"this statement sets something for other requests too: {statement.strip()[:60]}",
+                hint="Write `set local …`, or set_config(…, true), which end with the request.",
             )
         if self.role != SERVICE:
             self.database.require_role(self.role)
@@ -236,19 +242,15 @@ class Transaction:
             self.busy = False
         self._begun = True
         self._wrote = self._wrote or writes
+        self._doubted = writes and self.role != SERVICE
 
     def _opening(self, span: Span) -> list[str]:
         context = self.record.context
         lines = [
             f"begin isolation level {self.isolation}" if self.isolation else "begin",
-            f"set local flux.request_id = '{context.request_id}'",
             f"set local flux.span_id = '{span.span_id}'",
+            *self._identity(),
         ]
-        if context.actor is not None:
-            lines.append(f"set local flux.actor = {self._literal(context.actor)}")
-        if context.claims is not None:
-            claims = orjson.dumps(dict(context.claims)).decode()
-            lines.append(f"set local flux.claims = {self._literal(claims)}")
         if context.trace_id is not None and context.trace_id != context.request_id.hex:
             lines.append(f"set local flux.trace_id = {self._literal(context.trace_id)}")
         if context.job is not None and context.job.depth:
@@ -261,12 +263,27 @@ class Transaction:
             lines.append("select pg_catalog.pg_current_snapshot()::text")
         return lines
 
+    def _identity(self) -> list[str]:
+        """Which request it is, and who asks."""
+        context = self.record.context
+        lines = [f"set local flux.request_id = '{context.request_id}'"]
+        if context.actor is not None:
+            lines.append(f"set local flux.actor = {self._literal(context.actor)}")
+        if context.claims is not None:
+            claims = orjson.dumps(dict(context.claims)).decode()
+            lines.append(f"set local flux.claims = {self._literal(claims)}")
+        return lines
+
     def _prelude(self, span: Span, writes: bool) -> list[str]:
         lines: list[str] = []
         if self._wrote and self._savepoint:
             lines.append("release savepoint flux_statement")
         if self.role != self._said_role:  # outside the savepoint, which would take it back
             lines += self._take_role()
+        elif self._doubted:
+            lines.append(f"set local role {self.role}")
+        if self._doubted:  # a caller's statement may have called what sets role and claims anew
+            lines += ["set local flux.actor = ''", "set local flux.claims = ''", *self._identity()]
         if self._wrote:
             lines.append("savepoint flux_statement")
         if writes:
@@ -284,7 +301,8 @@ class Transaction:
         if self.role == SERVICE:
             return ["set local role flux_app"]
         masks = "', '".join(sorted(self.database.roles))
-        path = f"concat_ws(', ', '{masks}', nullif(current_setting('search_path'), ''))"
+        own = "pg_catalog.regexp_replace(current_setting('search_path'), '^(flux_role_[a-z0-9_]+(, |$))*', '')"
+        path = f"concat_ws(', ', '{masks}', nullif({own}, ''))"
         return [f"select pg_catalog.set_config('search_path', {path}, true)", f"set local role {self.role}"]
 
     def _asides(self, span: Span) -> Sequence[str]:

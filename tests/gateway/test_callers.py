@@ -77,6 +77,23 @@ def mine(ctx) -> list:
 def named(ctx) -> list:
     return ctx.db.all("select title from todos")
 
+@function(route="GET /escape", db_role="caller")
+def escape(ctx) -> list:
+    return escaping(ctx)
+
+@function(route="GET /escape/named", db_role="member")
+def escape_as_member(ctx) -> list:
+    return escaping(ctx)
+
+def escaping(ctx):
+    forged = 'set local flux.claims = $j${"sub": "bob"}$j$'
+    for setting in ("set local role flux_app", forged):
+        ctx.db.execute(f"do $$begin execute $s$ {setting} $s$; end$$")
+        found = ctx.db.all("select owner, current_user::text from todos")
+        if {(row["owner"], row["current_user"]) for row in found} - {("ada", "flux_role_member")}:
+            break
+    return found
+
 @function
 def later(ctx) -> None:
     pass
@@ -195,6 +212,14 @@ def test_one_statement_means_another_table_to_another_role_on_the_same_connectio
         (own,) = callers.http.get("/mine", headers=bearing(sub=name)).json()
         assert (own["owner"], own["email"], "note" in own) == (name, f"{name[0]}…", False)
     assert len(callers.http.get("/whole").json()) == 2
+
+
+def test_what_a_statement_makes_of_role_and_claims_ends_with_it(callers):
+    """Code that is put together at run time can set both; the next statement is the caller's again."""
+    response = callers.http.get("/escape", headers=bearing())
+
+    assert response.json() == [{"owner": "ada", "current_user": "flux_role_member"}]
+    assert callers.http.get("/escape/named").json() == []
 
 
 @pytest.mark.parametrize(
