@@ -9,10 +9,10 @@ demo: $(VENV)/.installed                ## A project on its own Postgres, real t
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.developing               ## Every test, on each Postgres version found.
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 test-fast: $(VENV)/.developing          ## The tests people run most: under a minute.
-	@$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
 
 lint: $(VENV)/.developing               ## What CI checks besides the tests.
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ from flux.engine.server import embedded
 
 HERE = Path(__file__).parent
 EVERY_VERSION = ("db", "engine")
-SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200")
+SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "autovacuum=off")
 #: Fixtures that cost a test most of a second: a database, a server or a process of its own.
 OWN = frozenset({"database_url", "bare_url", "new_database", "serve", "served", "fresh_project"})
 DEBIAN = Binaries(Path("/usr/lib/postgresql/15/bin"), 15)

@@ -193,14 +193,15 @@ def test_the_commit_that_wrote_the_failing_line_is_the_first_suspect(changed, co
     """Between a good and a bad run lie few commits, and fewer that touched what failed."""
     repository, shas = committed
     names = [shown(repository, sha) for sha in shas]
+    indents = [" " * (len(name) + 6) for name in names]
 
     assert (
         suspects_of(changed)
         == f"""\
     {names[2]}  "feat: ids\\x1b[2J of ours"
-             2026-03-01 by alice@example.com, wrote functions/create_user.py:6
+{indents[2]}2026-03-01 by alice@example.com, wrote functions/create_user.py:6
     {names[3]}  "chore"
-             2026-03-01 by alice@example.com, touched functions/create_user.py
+{indents[3]}2026-03-01 by alice@example.com, touched functions/create_user.py
     2 more commits between the last good run in {names[0]} and the first bad one in
     {names[4]}
     → flux bug bisect --request d0b1e000"""
