@@ -12,10 +12,10 @@ pictures: $(VENV)/.installed            ## The screens over the demo's record, a
 	@$(BIN)/python examples/pictures.py
 
 test: $(VENV)/.developing               ## Every test, on each Postgres version found.
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 test-fast: $(VENV)/.developing          ## The tests people run most: under a minute.
-	@$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
 
 lint: $(VENV)/.developing               ## What CI checks besides the tests.
 	$(BIN)/ruff check .
@@ -35,6 +35,7 @@ benchmarks: $(VENV)/.developing         ## Every figure the documentation states
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/bug_bisect.py
 	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/screens.py
 
 clean:                                  ## Remove what the other targets made.

@@ -34,6 +34,8 @@ COMMANDS = {
         "events",
         "webhooks",
         "db",
+        "explain",
+        "policies",
         "trace",
         "debug",
         "why",

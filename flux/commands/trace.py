@@ -43,7 +43,7 @@ def show(
 ) -> None:
     """The latest requests, newest last; with ID, that request step by step, with the jobs it handed off.
 
-    ID is 4 or more of the first digits of a request id, with or without req:.
+    ID is 4 or more of the first digits of a request id, with or without req:, or a job as job:1234.
     """
     from flux.engine.questions import questions_of
     from flux.presenters.moments import local_zone
@@ -74,7 +74,7 @@ class _TraceGroup(DefaultGroup):  # type: ignore[misc]  # has no types
 def trace() -> None:
     """The latest requests, newest last; with ID, that request step by step.
 
-    ID is 4 or more of the first digits of a request id, with or without req:.
+    ID is 4 or more of the first digits of a request id, with or without req:, or a job as job:1234.
     """
 
 

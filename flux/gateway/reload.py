@@ -1,4 +1,4 @@
-"""Changed files put to work while the server runs: functions are loaded anew, new migrations are applied.
+"""Changed files put to work while the server runs: functions are loaded anew, migrations and policies are applied.
 
 A load that fails leaves its routes answering with the reason; requests in flight finish on the code they began with.
 """
@@ -15,6 +15,7 @@ from flux.config import FILE_NAME, Project
 from flux.deploy.identity import code_sha
 from flux.errors import FluxError
 from flux.gateway.app import Deployment, Gateway
+from flux.policies import FILE_NAME as POLICIES
 from flux.runtime.loader import load
 
 #: Milliseconds without a further change after which a save counts as done.
@@ -25,8 +26,8 @@ PAUSE = 500
 
 
 class Reloader(threading.Thread):
-    """Watches a project. `migrate` applies migrations, `declare` tells the database what the functions declare then;
-    `on_deploy` and `on_error` are told what came of a change."""
+    """Watches a project. `migrate` applies migrations and policies, `declare` tells the database what the functions
+    declare then; `on_deploy` and `on_error` are told what came of a change."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Reloader(threading.Thread):
         self._stopping = threading.Event()
         self._functions = project.root / "functions"
         self._migrations = project.root / "db" / "migrations"
+        self._policies = project.root / POLICIES
         self._settings = project.root / FILE_NAME
 
     def run(self) -> None:
@@ -65,7 +67,7 @@ class Reloader(threading.Thread):
         self._stopping.set()
 
     def _present(self) -> set[Path]:
-        return {path for path in (self._functions, self._migrations, self._settings) if path.exists()}
+        return {path for path in (self._functions, self._migrations, self._policies, self._settings) if path.exists()}
 
     def _watch(self, present: set[Path]) -> None:
         """Act on changes until the set of watched paths itself changes."""
@@ -87,7 +89,7 @@ class Reloader(threading.Thread):
 
     def _changed(self, paths: set[Path]) -> None:
         try:
-            if any(path.is_relative_to(self._migrations) for path in paths):
+            if self._policies in paths or any(path.is_relative_to(self._migrations) for path in paths):
                 self._migrate()
                 self._declare()
             if any(path.is_relative_to(self._functions) for path in paths):

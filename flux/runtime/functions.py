@@ -20,11 +20,11 @@ from typing import Any, TypeVar, overload
 from flux.config import duration_seconds
 from flux.errors import BadDefinition
 from flux.runtime.arguments import Arguments, Bound
+from flux.runtime.database_role import database_role, isolation_level
 from flux.runtime.handoffs import HandoffReader, Handoffs, taken
 from flux.runtime.hints import signature
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-ISOLATION_LEVELS = ("read committed", "repeatable read", "serializable")
 
 #: Names of functions that come with Flux begin so.
 OWN_PREFIX = "flux."
@@ -43,8 +43,8 @@ class Function:
     """A user's function. Calling it calls the plain Python function, as tests do.
 
     `method` and `route` are None for one that HTTP does not reach; `timeout` (seconds) and
-    `attempts` are None for the project's defaults, `isolation` None for the database's. `file` is
-    absolute, `line` that of the decorator.
+    `attempts` are None for the project's defaults, `isolation` None for the database's. `db_role` is "service",
+    "caller", or a role of db/policies.toml. `file` is absolute, `line` that of the decorator.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Function:
     line: int
     arguments: Arguments
     handoffs: Handoffs
+    db_role: str = "service"
 
     def __post_init__(self) -> None:
         # what functools.wraps would set: inspect.signature(), help() and pytest see the user's function
@@ -121,6 +122,7 @@ def function(
     timeout: float | str | None = None,
     attempts: int | None = None,
     isolation: str | None = None,
+    db_role: str = "service",
     queue: str | None = None,
     max_attempts: int | None = None,
     cron: str | None = None,
@@ -142,6 +144,7 @@ def function(
     timeout: float | str | None = None,
     attempts: int | None = None,
     isolation: str | None = None,
+    db_role: str = "service",
     **handoffs: Any,
 ) -> Function | Callable[[Callable[..., Any]], Function]:
     """Make a Python function one of the project's functions; its first parameter is ctx.
@@ -149,8 +152,10 @@ def function(
     `route` is a method and a path such as `"POST /signup/{id}"`; without one the function is called
     by name only. `timeout` is in seconds or text such as `"30s"`. `attempts` counts the first run:
     how often it may run when Postgres reports a serialization failure or a deadlock. `isolation` is
-    "read committed", "repeatable read" or "serializable". `handoffs` are the options that
-    flux.runtime.handoffs reads. Raises BadDefinition, with file and line.
+    "read committed", "repeatable read" or "serializable". `db_role` says as whom its SQL runs: "service" sees every
+    row, "caller" what db/policies.toml gives the role that the caller's claims name, and the name of a role there what
+    it gives that one. `handoffs` are the options that flux.runtime.handoffs reads. Raises BadDefinition, with file and
+    line.
     """
 
     def define(handler: Callable[..., Any]) -> Function:
@@ -175,11 +180,12 @@ def function(
             handler=handler,
             timeout=_timeout(timeout, known, place),
             attempts=_attempts(attempts, known, place),
-            isolation=_isolation(isolation, known, place),
+            isolation=isolation_level(isolation, known, place),
             file=_code(handler).co_filename,
             line=_code(handler).co_firstlineno,
             arguments=arguments,
             handoffs=HandoffReader(known, place, arguments).read(handoffs),
+            db_role=database_role(db_role, known, place),
         )
         _check_path(defined, place)
         collected = _declarations.get()
@@ -283,15 +289,3 @@ def _attempts(attempts: int | None, name: str, place: str) -> int | None:
     if attempts is None or (isinstance(attempts, int) and not isinstance(attempts, bool) and attempts > 0):
         return attempts
     raise BadDefinition(f"{place}: the attempts of {name} are {attempts!r}", hint="Write a number from 1.")
-
-
-def _isolation(isolation: str | None, name: str, place: str) -> str | None:
-    if isolation is None:
-        return None
-    level = isolation.lower().replace("_", " ").strip() if isinstance(isolation, str) else isolation
-    if level in ISOLATION_LEVELS:
-        return level
-    raise BadDefinition(
-        f"{place}: the isolation of {name} is {isolation!r}",
-        hint=f"It is one of {', '.join(ISOLATION_LEVELS)}.",
-    )
