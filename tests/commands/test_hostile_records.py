@@ -52,6 +52,8 @@ LINES = {
     "invoke": ["invoke", "echo", "--data", json.dumps({"value": EVIL})],
     "invoke a failure": ["invoke", "fail", "--data", json.dumps({"value": EVIL})],
     "incident replay": ["incident", "replay", "--request", str(ATTACK)],
+    "explain": ["explain", "--request", str(ATTACK)],
+    "policies": ["policies"],
     "doctor": ["doctor"],
     "db status": ["db", "status"],
     "db track": ["db", "track", f'public."{NAME}"'],
