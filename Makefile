@@ -3,16 +3,19 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-fast lint format languages modules benchmarks clean
+.PHONY: demo pictures test test-fast lint format languages modules benchmarks clean
 
 demo: $(VENV)/.installed                ## A project on its own Postgres, real traffic, a failure, and the answers.
 	@$(BIN)/python examples/demo.py
 
+pictures: $(VENV)/.installed            ## The screens over the demo's record, as SVG for the documentation.
+	@$(BIN)/python examples/pictures.py
+
 test: $(VENV)/.developing               ## Every test, on each Postgres version found.
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 test-fast: $(VENV)/.developing          ## The tests people run most: under a minute.
-	@$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
 
 lint: $(VENV)/.developing               ## What CI checks besides the tests.
 	$(BIN)/ruff check .
@@ -38,6 +41,8 @@ benchmarks: $(VENV)/.developing         ## Every figure the documentation states
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/bug_bisect.py
 	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/compile.py
+	$(BIN)/python benchmarks/screens.py
 	$(BIN)/python benchmarks/guests.py
 
 clean:                                  ## Remove what the other targets made.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flux.auth import Auth, read_auth
 from flux.errors import ConfigError, NotAProject
 
 FILE_NAME = "flux.toml"
@@ -72,6 +73,17 @@ class TypeScript:
 
 
 @dataclass(frozen=True, slots=True)
+class Queries:
+    """Limits of queries: rows when none are said, and at most; nesting; complexity. `timeout` of a statement in s."""
+
+    default_limit: int = 100
+    max_limit: int = 1000
+    max_depth: int = 5
+    max_complexity: int = 100
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Webhook:
     """A receiver of events over HTTP. `events` are patterns of types; `secret` is the environment variable that holds
     what deliveries are signed with, None where they are not signed."""
@@ -95,7 +107,9 @@ class Project:
     functions: Functions = field(default_factory=Functions)
     queue: Queue = field(default_factory=Queue)
     typescript: TypeScript = field(default_factory=TypeScript)
+    queries: Queries = field(default_factory=Queries)
     webhooks: tuple[Webhook, ...] = ()
+    auth: Auth = field(default_factory=Auth)
 
     @property
     def state(self) -> Path:
@@ -170,13 +184,27 @@ class _Reader:
                 isolates=self.take("typescript", "isolates", int, 1),
                 memory=self.size("typescript", "memory", 256 * 1024**2),
             ),
+            queries=self.queries(),
             webhooks=self.webhooks(),
+            auth=read_auth(self),
         )
         self.left.get("database", {}).pop("url", None)
         for table, keys in self.left.items():
             for key in keys:
                 raise ConfigError(f"{self.path}: [{table}] {key} is not a setting of Flux")
         return project
+
+    def queries(self) -> Queries:
+        found = Queries(
+            default_limit=self.take("queries", "default_limit", int, 100),
+            max_limit=self.take("queries", "max_limit", int, 1000),
+            max_depth=self.take("queries", "max_depth", int, 5),
+            max_complexity=self.take("queries", "max_complexity", int, 100),
+            timeout=self.duration("queries", "timeout", 0.0) or None,
+        )
+        if not 0 < found.default_limit <= found.max_limit:
+            raise ConfigError(f"{self.path}: [queries] default_limit must be from 1 to max_limit, {found.max_limit}")
+        return found
 
     def webhooks(self) -> tuple[Webhook, ...]:
         return tuple(self.webhook(name, table) for name, table in sorted(self.left.pop("webhooks", {}).items()))
@@ -194,10 +222,13 @@ class _Reader:
             raise ConfigError(
                 f'{self.path}: [{where}] events must be a list of event types such as ["order.*"], not {list(events)!r}'
             )
-        secret = self.take(where, "secret", str, None)
-        if secret is not None and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", secret):
-            raise ConfigError(f'{self.path}: [{where}] secret must name an environment variable: "env:CRM_SECRET"')
-        return Webhook(name, url, events, secret.removeprefix("env:") if secret else None)
+        return Webhook(name, url, events, self.environment_variable(where, "secret"))
+
+    def environment_variable(self, table: str, key: str) -> str | None:
+        value: str | None = self.take(table, key, str, None)
+        if value is not None and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ConfigError(f'{self.path}: [{table}] {key} must name an environment variable: "env:{key.upper()}"')
+        return value and value.removeprefix("env:")
 
     def take(self, table: str, key: str, kind: type, default: Any) -> Any:
         value = self.left.get(table, {}).pop(key, default)
@@ -221,7 +252,9 @@ class _Reader:
             raise ConfigError(f'{self.path}: [{table}] {key} must be a size such as "64KiB", not {value!r}') from None
 
     def duration(self, table: str, key: str, default: float) -> float:
-        value = self.left.get(table, {}).pop(key, default)
+        if key not in self.left.get(table, {}):
+            return default
+        value = self.left[table].pop(key)
         try:
             return duration_seconds(value)
         except ValueError:

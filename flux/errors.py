@@ -7,7 +7,9 @@ never reused. A class docstring is the default message; a hint is a whole senten
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
 
 
 class FluxError(Exception):
@@ -260,6 +262,67 @@ class TransactionControl(FluxError):
     code = "XF306"
 
 
+# Queries
+
+
+class BadQuery(FluxError):
+    """the query cannot be read"""
+
+    code = "XF401"
+    exit_code = 2
+
+    def __init__(self, message: str | None = None, *, path: str = "", hint: str | None = None) -> None:
+        # `path` is the place in the document, such as filters[1].op; empty for the whole.
+        self.path = path
+        super().__init__(f"{path}: {message}" if path and message else message, hint=hint)
+
+
+class UnknownName(BadQuery):
+    """the database has no table, column or relation of this name"""
+
+    code = "XF402"
+
+
+class BadValue(BadQuery):
+    """the value does not fit the type of its column"""
+
+    code = "XF403"
+
+
+class QueryRefused(BadQuery):
+    """the query is more than the project allows"""
+
+    code = "XF404"
+    exit_code = 1
+
+
+class StatementRefused(FluxError):
+    """the database refuses the statement"""
+
+    code = "XF411"
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        # `told` is what Postgres says: message, code, detail, hint, table, column, constraint.
+        self.told = dict(told)
+        super().__init__(str(told["message"]), hint=told["hint"])
+
+
+# Policies
+
+
+class PolicyError(FluxError):
+    """db/policies.toml cannot be enforced as it is"""
+
+    code = "XF441"
+    exit_code = 2
+
+
+class UnknownRole(FluxError):
+    """the database has no such role"""
+
+    code = "XF442"
+
+
 # Jobs
 
 
@@ -275,17 +338,23 @@ class LeaseLost(FluxError):
     code = "XF502"
 
 
+#: Seconds that a job waits at most because it asked to: ten years, which every clock on the way can tell.
+_LONGEST_WAIT = 10 * 365 * 86_400.0
+
+
 class Retry(FluxError):
     """the job asked to be tried again"""
 
     code = "XF503"
 
-    def __init__(self, after: float | str | None = None, reason: str | None = None) -> None:
+    def __init__(self, after: float | str | timedelta | None = None, reason: str | None = None) -> None:
         # After so many seconds, or text such as "5m"; else when a failure would be tried again.
         from flux.config import duration_seconds  # it imports this module
 
         super().__init__(reason)
-        self.after = None if after is None else duration_seconds(after)
+        if isinstance(after, timedelta):
+            after = after.total_seconds()
+        self.after = after if after is None or after == 0 else min(duration_seconds(after), _LONGEST_WAIT)
 
 
 class Discard(FluxError):

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,11 @@ class Record:
         self.duration_us: int | None = None
         self.attributes: dict[str, Any] = {}
         self.secrets: set[str] = set()
+        #: The context as it may be stored: claims are redacted like any other value.
+        self.shown = context
+        if context.claims and redactor.active:
+            claims = redactor.clean(context.claims, self.secrets)
+            self.shown = replace(context, claims=claims, actor=context.actor and self.text(context.actor))
         self.spans: list[Span] = []
         self.spans_omitted = 0
         self.current: Span | None = None
@@ -197,8 +202,8 @@ class Record:
                 "error_signature": failure.signature if failure else None,
                 "started_at": timestamp(context.started_ns),
                 "duration_us": self.duration_us,
-                "actor": context.actor,
-                "claims": orjson.Fragment(to_json(context.claims)) if context.claims else None,
+                "actor": self.shown.actor,
+                "claims": orjson.Fragment(to_json(self.shown.claims)) if self.shown.claims else None,
                 "code_sha": context.code_sha,
                 "trace_id": context.trace_id,
                 "caller_request_id": context.caller_request_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,7 +29,9 @@ from flux.engine.server import embedded
 
 HERE = Path(__file__).parent
 EVERY_VERSION = ("db", "engine")
-SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200")
+SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "autovacuum=off")
+#: Fixtures that cost a test most of a second: a database, a server or a process of its own.
+OWN = frozenset({"database_url", "bare_url", "new_database", "serve", "served", "fresh_project"})
 DEBIAN = Binaries(Path("/usr/lib/postgresql/15/bin"), 15)
 
 
@@ -46,6 +49,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = versions() if folder in EVERY_VERSION else versions()[:1]
         ids = [f"pg{binaries.major}" for binaries in chosen]
         metafunc.parametrize("postgres", chosen, ids=ids, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test` what has something of its own, and what runs on the newest Postgres too."""
+    older = {f"pg{binaries.major}" for binaries in versions()[1:]}
+    for item in items:
+        if isinstance(item, pytest.Function):
+            version = getattr(getattr(item, "callspec", None), "_idlist", ())
+            if OWN.intersection(item.fixturenames) or older.intersection(version):
+                item.add_marker("slow")
 
 
 @dataclass
@@ -81,6 +94,12 @@ def _no_settings_of_the_machine() -> Iterator[None]:
         for name in ("DATABASE_URL", "FLUX_POSTGRES_BIN", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
             patch.delenv(name, raising=False)
         yield
+
+
+def pytest_sessionstart() -> None:
+    """What was started in the background of a script ignores Ctrl-C, and so would all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

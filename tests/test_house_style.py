@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -243,6 +244,13 @@ def test_every_command_that_is_spoken_of_exists(line, files):
         assert not [
             word for word in words if word.startswith("--") and word.partition("=")[0] not in {*known, "--help"}
         ], files
+
+
+def test_no_two_test_files_share_a_name():
+    """Pytest would import one of them in place of the other, and only where both are run."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def documented_lines():

@@ -23,6 +23,19 @@ declare
 begin
     perform flux.check_payload(function, input);
 
+    -- Said here and not by a constraint, so that whoever pushes is told what to write instead. Beyond these years no
+    -- worker could read the row, and one that is there keeps it from all others.
+    if queue !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]*$' then
+        raise exception 'the queue of a job for % is %', function, quote_literal(queue)
+            using errcode = 'XF506', hint = 'Write a name such as mail.';
+    elsif max_attempts not between 1 and 1000000 then
+        raise exception 'the max_attempts of a job for % are %', function, max_attempts
+            using errcode = 'XF506', hint = 'Write a number from 1 to 1000000.';
+    elsif run_at not between timestamptz '0002-01-01 00:00+00' and timestamptz '9998-12-31 00:00+00' then
+        raise exception 'a job for % is to run at %', function, run_at
+            using errcode = 'XF506', hint = 'Write a moment of the years 2 to 9998.';
+    end if;
+
     select * into defaults from flux.job_defaults as said where said.function = add_job.function;
 
     job.queue := coalesce(queue, defaults.queue, 'default');

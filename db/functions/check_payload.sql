@@ -13,12 +13,17 @@ begin
             using errcode = 'XF506', hint = 'Give arguments by name: {"user_id": 42}.';
     end if;
 
-    -- Below this no project's limit needs to be looked up.
-    if size <= 1024 then
+    -- Below this no project's limit needs to be looked up, and there is no room for many levels.
+    if size <= 400 then
         return;
     end if;
 
     allowed := flux.setting_number('payload_limit', 1048576);
+    if flux.nested_too_deep(input) then
+        raise exception 'the input of a job for % is nested deeper than 200 levels', function
+            using errcode = 'XF506', hint = 'Store it in a table and push its key.';
+    end if;
+
     if size > allowed then
         raise exception 'the input of a job for % has % bytes, more than % bytes', function, size, allowed
             using
@@ -29,4 +34,4 @@ end
 $$;
 
 comment on function flux.check_payload(text, jsonb) is
-    'Refuses the input of a job that is no object or is larger than [queue] payload_limit.';
+    'Refuses the input of a job that is no object, is larger than [queue] payload_limit, or cannot be read where it runs.';

@@ -9,6 +9,12 @@ declare
     most   constant bigint := flux.setting_number('payload_limit', 1048576);
     input  jsonb;
 begin
+    -- A write must not fail of its hook, so what a job cannot hold is left out, and says so.
+    if flux.nested_too_deep(jsonb_build_array(new_row, old_row)) then
+        new_row := flux.small_members(new_row);
+        old_row := flux.small_members(old_row);
+    end if;
+
     if hidden <> '{}' then
         new_row := flux.redacted(new_row, parse_ident(table_name), hidden);
         old_row := flux.redacted(old_row, parse_ident(table_name), hidden);
@@ -18,7 +24,6 @@ begin
         'operation', lower(operation), 'table', table_name, 'new', new_row, 'old', old_row
     );
 
-    -- A write must not fail of its hook, so what is too large for a job is left out, and says so.
     if octet_length(input::text) > most then
         input := input || jsonb_build_object('new', flux.small_members(new_row), 'old', flux.small_members(old_row));
     end if;

@@ -27,6 +27,11 @@ begin
                 hint = 'Store it in a table and publish its key, or raise [queue] payload_limit in flux.toml.';
     end if;
 
+    if flux.nested_too_deep(jsonb_build_array(jsonb_build_array(data))) then
+        raise exception 'the data of event % is nested deeper than 200 levels', type
+            using errcode = 'XF521', hint = 'Store it in a table and publish its key.';
+    end if;
+
     insert into flux.events (source, type, subject, data, request_id, span_id)
     values (
         coalesce(source, '/' || current_database() || '/' || session_user), type, subject, data,

@@ -8,6 +8,10 @@ declare
     matches uuid[];
     listing text;
 begin
+    if given like 'job:%' then
+        return flux.request_of_job(flux.job_named(given));
+    end if;
+
     select array_agg(found.request_id), string_agg(format(
         'req:%s  %s  %s', left(found.request_id::text, 13), to_char(found.started_at, 'YYYY-MM-DD HH24:MI:SS'),
         concat_ws(' ', found.method, found.path, found.function)
@@ -31,4 +35,4 @@ end
 $$;
 
 comment on function flux.request_named(text) is
-    'The one request whose id begins with these hex digits; raises XF801 when there is none, XF802 when there are several.';
+    'The one request whose id begins with these hex digits, or the latest attempt at job:1234; raises XF801 when there is none, XF802 when there are several.';

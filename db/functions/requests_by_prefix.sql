@@ -18,7 +18,7 @@ begin
     if digits !~ '^[0-9a-f]{4,32}$' then
         raise exception '"%" is not a request id', given using
             errcode = 'XF003',
-            hint = 'Give 4 or more hex digits of it, with or without req:, as `flux trace` lists them.';
+            hint = 'Give 4 or more hex digits of it, with or without req:, as `flux trace` lists them; or a job as job:1234.';
     end if;
 
     return query

@@ -30,6 +30,7 @@ begin
     from pg_namespace as namespace
     where namespace.nspname <> all (array['flux', 'information_schema'])
         and namespace.nspname not like 'pg\_%'
+        and namespace.nspname not like 'flux\_role\_%'
         and (flux.setting_names('schemas') = '{}' or lower(namespace.nspname) = any (flux.setting_names('schemas')));
 end
 $$;

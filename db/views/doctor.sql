@@ -11,6 +11,12 @@ with tables as (
     from flux.recordable_tables() as recordable
 ),
 
+governed as (
+    select distinct policy.polrelid as oid
+    from pg_catalog.pg_policy as policy
+    where obj_description(policy.oid, 'pg_policy') like 'Made by Flux%'
+),
+
 partitions as (
     select max(substring(part.inhrelid::regclass::text from '(\d{4}_\d\d_\d\d)"?$')) as last_day
     from pg_catalog.pg_inherits as part
@@ -62,6 +68,45 @@ select
     'Mend it, then run `flux db migrate`.'
 from flux.subscribers as hook
 where hook.fault is not null
+
+union all
+
+select
+    'policies',
+    'ok',
+    format(
+        '%s of %s tables have policies, for %s',
+        count(distinct shown.table_name),
+        (select count(*) from tables),
+        string_agg(distinct shown.role, ', ')
+    ),
+    null
+from flux.policies as shown
+having count(*) > 0
+
+union all
+
+select distinct
+    'policies',
+    'note',
+    format(
+        '%s has rights on %s, which has policies, and none of its own: it meets no rows there',
+        acl.grantee::regrole, flux.short_table(flux.logical_name(governed.oid))
+    ),
+    'Write a policy for it in a migration.'
+from governed
+inner join pg_catalog.pg_class as class on governed.oid = class.oid
+cross join lateral pg_catalog.aclexplode(class.relacl) as acl
+inner join pg_catalog.pg_roles as other on acl.grantee = other.oid
+where acl.grantee <> class.relowner
+    and other.rolname not like 'flux\_%'
+    and not (other.rolsuper or other.rolbypassrls)
+    and not exists (
+        select
+        from pg_catalog.pg_policy as policy
+        where policy.polrelid = governed.oid
+            and policy.polroles && array[other.oid, 0::oid]
+    )
 
 union all
 

@@ -40,7 +40,7 @@ def migrate(project: Project, style: Style) -> None:
         return
     objects = len(done.made) + len(done.dropped)
     warnings = [*done.warnings, *(f"{name} does not run after writes: {fault}" for name, fault in faults.items())]
-    present(installed_lines(done.migrations, objects, done.tables, warnings, style.width), style)
+    present(installed_lines(done.migrations, objects, done.tables, warnings, style.width, done.policies), style)
 
 
 @db.command
@@ -70,6 +70,7 @@ def status(project: Project, style: Style) -> None:
             "changed by hand, made anew by the next migrate": found.drifted,
             "in the database, but not in the files": found.unknown,
             "settings of flux.toml not yet in the database": found.settings,
+            "policies that are not as db/policies.toml made them": found.policies,
         }
         where = f"PostgreSQL {server['version']}, {'external' if project.database_url else 'embedded'}"
         where = f"{where}, database {server['name']} as {server['role']}"

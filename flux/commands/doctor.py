@@ -66,6 +66,7 @@ def _database(project: Project) -> Iterator[Finding]:
             ("changed by hand", installed.drifted),
             ("not known to this version", installed.unknown),
             ("setting not yet written", installed.settings),
+            ("not as db/policies.toml made it", installed.policies),
         ):
             for label in labels:
                 yield Finding(

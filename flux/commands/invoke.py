@@ -17,9 +17,13 @@ from flux.presenters.style import Style
 @click.command
 @click.argument("name")
 @click.option("--data", metavar="JSON|@FILE|-", help="Arguments by name, as a JSON object; - reads stdin.")
+@click.option("--claim", "claims", metavar="NAME=VALUE", multiple=True, help="What the caller's token would say.")
+@click.option("--role", help="The caller's role, for a function that runs its SQL as its caller.")
 @answer_options
 @click.pass_obj
-def invoke(project: Project, name: str, data: str | None, style: Style) -> None:
+def invoke(
+    project: Project, name: str, data: str | None, claims: tuple[str, ...], role: str | None, style: Style
+) -> None:
     """Run one function here, and print what it returns.
 
     It runs in this process, with the project's database, and leaves a record of kind invoke. A failure exits with 1.
@@ -29,11 +33,13 @@ def invoke(project: Project, name: str, data: str | None, style: Style) -> None:
     from flux.gateway.once import run_once
     from flux.presenters.invoked import present_reply
 
-    given = arguments(data)
+    given, said = arguments(data), claims_of(claims)
+    if role is not None:
+        said[project.auth.role_claim] = role
     with database(project) as url:
         install(url, project)
         try:
-            reply = run_once(project, url, name, given)
+            reply = run_once(project, url, name, given, said or None)
         except InvalidInput as error:
             fields = [f"  {problem['field']}: {problem['message']}" for problem in error.problems]
             raise InvalidInput("\n".join([error.message, *fields]), error.problems) from None
@@ -58,3 +64,19 @@ def arguments(data: str | None) -> dict[str, Any]:
     if not isinstance(decoded, dict):
         raise UsageError("--data is not a JSON object", hint='Give an object: --data \'{"name": "value"}\'')
     return decoded
+
+
+def claims_of(given: tuple[str, ...]) -> dict[str, Any]:
+    """The claims that --claim gives, each as JSON where it can be read as that, else as text; raises UsageError."""
+    import msgspec
+
+    claims: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--claim {pair} is not NAME=VALUE", hint="Write it as --claim sub=5.")
+        try:
+            claims[name] = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            claims[name] = value
+    return claims

@@ -1,4 +1,4 @@
-"""flux trace: the latest requests, one of them step by step, or two of them beside each other."""
+"""flux trace: the latest requests, one of them as a tree or step by step, or two of them beside each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 from click_default_group import DefaultGroup
 
 from flux.commands.options import answer_options
+from flux.commands.trace_debug import debug
 from flux.commands.trace_diff import diff
 from flux.config import Project
 from flux.errors import UsageError
@@ -42,7 +43,7 @@ def show(
 ) -> None:
     """The latest requests, newest last; with ID, that request step by step, with the jobs it handed off.
 
-    ID is 4 or more of the first digits of a request id, with or without req:.
+    ID is 4 or more of the first digits of a request id, with or without req:, or a job as job:1234.
     """
     from flux.engine.questions import questions_of
     from flux.presenters.moments import local_zone
@@ -73,12 +74,13 @@ class _TraceGroup(DefaultGroup):  # type: ignore[misc]  # has no types
 def trace() -> None:
     """The latest requests, newest last; with ID, that request step by step.
 
-    ID is 4 or more of the first digits of a request id, with or without req:.
+    ID is 4 or more of the first digits of a request id, with or without req:, or a job as job:1234.
     """
 
 
 trace.add_command(show)
 trace.add_command(diff)
+trace.add_command(debug)
 
 
 def _one(answer: dict[str, object], style: Style, *, full: bool, flame: bool) -> None:

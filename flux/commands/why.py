@@ -16,8 +16,8 @@ from flux.presenters.style import Style
 def why(project: Project, request: str, style: Style) -> None:
     """Why a request failed: cause, place in the code, data, steps, since when, which commits, and what to do.
 
-    ID is 4 or more of the first digits of a request id, with or without req:. Exit code 1 when there is no such
-    request, or when its record lacks something, which is then said.
+    ID is 4 or more of the first digits of a request id, with or without req:, or a job as job:1234. Exit code 1 when
+    there is no such request, or when its record lacks something, which is then said.
     """
     from flux.engine.questions import questions_of
     from flux.presenters.answer import present, present_json

@@ -134,6 +134,11 @@ class Commits:
         """Whether the project was one of Flux in this commit."""
         return self._succeeds("cat-file", "-e", f"{commit.sha}:{Path(self.prefix, FILE_NAME)}")
 
+    def file(self, commit: Commit, file: str) -> str | None:
+        """The text of a file of the project in this commit, named relative to it; None where it has none."""
+        done = self._run("show", f"{commit.sha}:{Path(self.prefix, file).as_posix()}")
+        return done.stdout if done.returncode == 0 else None
+
     def touching(self, file: str, newer: Commit, older: Commit) -> set[str]:
         """Shas of the commits after `older` up to `newer` that touched a file of the project, named relative to it."""
         done = self._run("rev-list", newer.sha, f"^{older.sha}", "--", file)

@@ -34,9 +34,11 @@ def short_code(code_sha: str) -> str:
 def _content_hash(root: Path) -> str:
     digest = hashlib.sha256()
     for name in project_files(root):
+        if not (root / name).is_file():  # gone since it was listed, or a link to nothing or to a pipe, which never ends
+            continue
         try:
             content = (root / name).read_bytes()
-        except OSError:  # gone since it was listed, a link to nothing, or not for us to read
+        except OSError:  # not for us to read
             continue
         digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)

@@ -15,12 +15,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from flux.config import Project, Queue
-from flux.engine import objects
+from flux.engine import objects, policies
 from flux.engine.binaries import OLDEST
 from flux.engine.migrations import run_migration
 from flux.engine.roles import ensure_roles
 from flux.engine.sql_files import SqlFile, flux_migrations, flux_objects, project_migrations
 from flux.errors import DatabaseUnavailable, FluxError, InstallFailed, NotPermitted
+from flux.policies import read_policies
 
 Connection = psycopg.Connection[Any]
 
@@ -39,18 +40,19 @@ _COLLISIONS = ("42710", "23505", "40001", "40P01", "XX000")
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What an installation did: labels of files, and for each table what became of its tracking."""
+    """What an installation did: labels of files, what became of each table's tracking, how policies had differed."""
 
     migrations: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     tables: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
         """Whether it changed anything but tracking."""
-        return bool(self.migrations or self.made or self.dropped)
+        return bool(self.migrations or self.made or self.dropped or self.policies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,20 @@ class Status:
     drifted: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
 
     @property
     def current(self) -> bool:
         """Whether an installation would change nothing."""
-        return self.installed and not (self.pending or self.changed or self.drifted or self.unknown or self.settings)
+        return self.installed and not any(
+            (self.pending, self.changed, self.drifted, self.unknown, self.settings, self.policies)
+        )
 
 
 def install(url: str, project: Project) -> Installed:
     """Bring a database up to date with Flux's files, the project's settings and its migrations.
 
-    Raises DatabaseUnavailable, NotPermitted, InstallFailed, MigrationFailed.
+    Raises DatabaseUnavailable, NotPermitted, InstallFailed, MigrationFailed, PolicyError.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -111,14 +116,21 @@ def _install(connection: Connection, project: Project) -> Installed:
     made, dropped = _make_objects(connection, flux_objects(), done)
     _write_settings(connection, project)
 
-    connection.execute("set local search_path to default; set local check_function_bodies to default")
     own = _pending(project_migrations(project), done, "project")
+    wanted = read_policies(project.root)
+    differing = policies.drift(connection, wanted)
+    if own or differing:  # a column that a policy or a mask names can be neither changed nor dropped
+        policies.withdraw(connection)
+    connection.execute("set local search_path to default; set local check_function_bodies to default")
     for file in own:
         run_migration(connection, file)
 
     connection.execute("set local search_path = ''")
     connection.execute("select flux.make_partitions()")
     tables = tuple(connection.execute("select table_name, outcome from flux.track_all()").fetchall())
+    if own or differing:
+        connection.execute("set local search_path to default")
+        policies.enforce(connection, wanted)
     _remember(connection, [*migrations, *own], made)
     return Installed(
         migrations=tuple(file.label for file in [*migrations, *own]),
@@ -126,6 +138,7 @@ def _install(connection: Connection, project: Project) -> Installed:
         dropped=tuple(dropped),
         tables=tables,
         warnings=tuple(warnings),
+        policies=tuple(differing),
     )
 
 
@@ -184,6 +197,7 @@ def _status(connection: Connection, project: Project) -> Status:
         ),
         unknown=tuple(SqlFile(*key, "").label for key in done if key not in files),
         settings=tuple(_differing_settings(connection, project)),
+        policies=tuple(policies.drift(connection, read_policies(project.root))),
     )
 
 

@@ -25,6 +25,7 @@ _CLAIM = """
 """
 _RENEW = "select flux.renew_leases(%s::uuid[], %s::bigint[], %s * interval '1 second')"
 _HAND_BACK = "select flux.hand_back_jobs(%s::uuid[], %s::bigint[])"
+_GIVE_UP = "select flux.fail_job(%s, %s, %s, 'it ran longer than its timeout and could not be stopped')"
 _BURY = "select flux.bury_worker(%s, %s::uuid[], %s::uuid[])"
 
 
@@ -83,6 +84,12 @@ def renew(connection: Connection, held: Iterable[Claimed], lease: float) -> set[
 def hand_back(connection: Connection, held: Iterable[Claimed]) -> None:
     """Give back what was not begun."""
     connection.execute(_HAND_BACK, _pairs(held))
+
+
+def give_up(connection: Connection, stuck: Iterable[Claimed]) -> None:
+    """Fail the attempts that could not be ended, as if they had run to their timeout."""
+    for one in stuck:
+        connection.execute(_GIVE_UP, (one.job.job_id, one.job.attempt, one.request_id))
 
 
 def bury(connection: psycopg.Connection[Any], table: str, begun: Sequence[str], done: Sequence[str]) -> int:

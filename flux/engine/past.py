@@ -195,7 +195,7 @@ class Source:
         return rows
 
     def rights(self, relations: Collection[str]) -> list[tuple[str, str, str]]:
-        """What flux_app, and everybody, may do with tables and views: relation, right, role, all fit for SQL."""
+        """What roles of Flux, and everybody, may do with tables and views: relation, right, role, all fit for SQL."""
         return self.connection.execute(
             """
             select
@@ -207,8 +207,15 @@ class Source:
             where class.oid::regclass::text = any (%s)
                 and class.relkind in ('r', 'p', 'v', 'm')
                 and rights.grantee in (0, 'flux_app'::regrole)
+
+            union all
+
+            select granted.relation, privilege, granted.role
+            from flux.policy_grants as granted
+            cross join unnest(granted.privileges) as privilege
+            where granted.relation = any (%s)
             """,
-            (list(relations),),
+            (list(relations), list(relations)),
         ).fetchall()
 
     def _seen_by(self, request: UUID) -> State:

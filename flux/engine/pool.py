@@ -16,7 +16,8 @@ from psycopg.types.json import JsonbDumper, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from flux.encoding import to_json
-from flux.errors import DatabaseUnavailable
+from flux.errors import DatabaseUnavailable, UnknownRole
+from flux.policies import ROLE_PREFIX
 
 #: Seconds a request waits for a connection before it is answered 503.
 WAIT = 3.0
@@ -43,6 +44,14 @@ _DEFERRABLE = """
 """
 
 
+_ROLES = """
+    select role #>> '{}'
+    from flux.settings, jsonb_array_elements(value -> 'roles') as role
+    where settings.name = 'policies'
+        and role #>> '{}' like 'flux\\_role\\_%'
+"""
+
+
 class _ObjectDumper(JsonbDumper):
     """A dict as a parameter is a jsonb value."""
 
@@ -60,6 +69,7 @@ class Database:
     def __init__(self, url: str, size: int, *, name: str = "flux", prepare: bool = True) -> None:
         self.url = url
         self.readers: frozenset[str] = frozenset()
+        self.roles: frozenset[str] = frozenset()
         self.has_deferrable = True
         self.far = False
         self.on_hand_off: Callable[[], None] = lambda: None
@@ -111,6 +121,17 @@ class Database:
                 self.give_back(connection)
                 raise
         return connection
+
+    def require_role(self, role: str) -> None:
+        """Make sure that a role is one of policies, also of those that were enforced meanwhile; raises UnknownRole."""
+        if role not in self.roles:
+            with self.connection() as connection:
+                self.roles = frozenset(str(row[0]) for row in connection.execute(_ROLES).fetchall())
+            if role not in self.roles:
+                raise UnknownRole(
+                    f"the database has no role {role.removeprefix(ROLE_PREFIX)}",
+                    hint="Name it in db/policies.toml, and run `flux db migrate`.",
+                )
 
     def give_back(self, connection: Connection) -> None:
         """Return a connection; one still inside a transaction is rolled back first, a broken one is replaced."""

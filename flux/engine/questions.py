@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString, NoReturn
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -106,6 +107,37 @@ class Questions:
             "since_when": self.ask("since_when", request=request),
             "suggestions": self.ask("suggestions", request=request),
         }
+
+    def walk(self, given: str) -> dict[str, Any]:
+        """One request and what it handed off, as an outline: their steps without values, which `details` gives."""
+        request = self.value("request_named", given=given)
+        handed_off = self.ask("handed_off", request=request)
+        for one in handed_off:
+            one["steps"] = self.ask("span_outline", request=one["request_id"]) if one["request_id"] else []
+        return {
+            "request": self.ask("request_record", request=request)[0],
+            "root_cause": self.ask("root_cause", request=request),
+            "steps": self.ask("span_outline", request=request),
+            "gaps": self.ask("record_gaps", request=request),
+            "handed_off": handed_off,
+        }
+
+    def details(self, request: UUID, step: int | None = None) -> dict[int | None, dict[str, Any]]:
+        """By the number of a step: its `span`, the `logs` written in it, its `writes`; of one step, or of each.
+
+        Under None, without a span, is what was written by a request none of whose steps was recorded.
+        """
+        spans = self.ask("span_record", request=request, step=step)
+        writes = self.ask("span_mutations", request=request, step=step, **({"most": None} if step is None else {}))
+        found: dict[int | None, dict[str, Any]] = {
+            span["span_id"]: {"span": span, "logs": [], "writes": []} for span in spans
+        }
+        for span in spans:
+            if span["kind"] == "log" and span["parent_id"] in found:
+                found[span["parent_id"]]["logs"].append(span)
+        for write in writes:
+            found.setdefault(write["step"], {"logs": [], "writes": []})["writes"].append(write)
+        return found
 
     def row(self, table: str, key: str) -> tuple[str, dict[str, Any]]:
         """The recorded name of a table and the key of one of its rows, from how people write them."""

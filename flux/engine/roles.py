@@ -1,7 +1,9 @@
-"""The two roles that Flux needs. They belong to the server, so another database's Flux may have made them already."""
+"""The roles that Flux needs, and those of policies. They belong to the server, so another database's Flux may have made
+them already."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -9,7 +11,10 @@ from psycopg import sql
 
 from flux.errors import NotPermitted
 
-ROLES = ("flux_app", "flux_reader")
+#: As whom functions run, unless they run as their caller.
+SERVICE = "flux_app"
+
+ROLES = (SERVICE, "flux_reader")
 
 #: From version 16 on, membership and the right to take the role are two things.
 _MISSING: LiteralString = "select name from unnest(%s::text[]) as name where to_regrole(name) is null"
@@ -22,20 +27,20 @@ _MAY_TAKE: LiteralString = """
 """
 
 
-def ensure_roles(connection: psycopg.Connection[Any]) -> None:
+def ensure_roles(connection: psycopg.Connection[Any], names: Sequence[str] = ROLES) -> None:
     """Make the roles that are missing and let the current one take them; raises NotPermitted with the SQL to run."""
-    missing = [name for (name,) in connection.execute(_MISSING, (list(ROLES),))]
+    missing = [name for (name,) in connection.execute(_MISSING, (list(names),))]
     try:
         for name in missing:
             connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(name)))
-        ours = [name for name in ROLES if not _value(connection, _MAY_TAKE, name)]
+        ours = [name for name in names if not _value(connection, _MAY_TAKE, name)]
         for name in ours:
             connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(name)))
     except psycopg.errors.InsufficientPrivilege as error:
         user = sql.Identifier(connection.info.user).as_string(connection)
-        commands = [f"create role {name} nologin;" for name in missing] + [f"grant {', '.join(ROLES)} to {user};"]
+        commands = [f"create role {name} nologin;" for name in missing] + [f"grant {', '.join(names)} to {user};"]
         raise NotPermitted(
-            f"the role {connection.info.user} may not make or take the roles {' and '.join(ROLES)}",
+            f"the role {connection.info.user} may not make or take the roles {' and '.join(names)}",
             hint=f"Have an administrator of the server run: {' '.join(commands)}",
         ) from error
 

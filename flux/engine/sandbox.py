@@ -112,6 +112,11 @@ class Sandbox:
             refresh_views(self._target, self._filling)
             self._close_the_rest()
 
+    def recall_defaults(self) -> None:
+        """Let columns that draw their values at random or from the time take what a replay is told that they drew."""
+        with refusals("the defaults of the sandbox cannot be recalled"):
+            self._target.execute("select flux.recall_defaults()")
+
     def add_tables(self, names: Sequence[str], moment: Moment) -> None:
         """Copy more tables, with those that foreign keys bind to them.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from flux.engine import schema
+from flux.engine import policies, schema
 from flux.engine.past import Source, prepare_session
 from flux.engine.roles import ensure_roles
 from flux.engine.sandbox_database import Connection, connect
@@ -70,6 +70,7 @@ def restore_schema(
     notes += _copy_settings(source.connection, url)
     with target.transaction():
         ensure_roles(target)
+        policies.ensure_remembered(source.connection, target)
     major = source.connection.info.server_version // 10_000
     with schema.dumped(source_url, major, snapshot) as dumped:
         notes += dumped.notes
@@ -82,6 +83,7 @@ def restore_schema(
             _copy_own(source.connection, target, table)
         yield
         notes += _make_unchecked(target, dumped.make_rules(url))
+        policies.own_masks(target)
 
 
 def finish(target: Connection, filling: Filling) -> None:
@@ -117,7 +119,9 @@ def hide(source: Source, target: Connection, tables: Sequence[str], before: Coll
             target.execute(f"grant {right} on {relation} to {role}")
         new = sorted(now.difference(before))
         if new:
-            target.execute(f"revoke all on {', '.join(new)} from public, flux_app")
+            target.execute(
+                f"revoke all on {', '.join(new)} from {', '.join(['public', 'flux_app', *policies.roles(target)])}"
+            )
     return now
 
 

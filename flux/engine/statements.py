@@ -11,7 +11,8 @@ from functools import lru_cache
 
 _COMMENT = r"--[^\n]*|/\*.*?\*/"  # nested ones are rare, and read as writers
 _STRING = r"""(?:\b[eE])?'(?:[^'\\]|''|\\.)*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
-_NOISE = re.compile(f"(?P<comment>{_COMMENT})|{_STRING}", re.DOTALL)
+_NOISE = re.compile(f'(?P<comment>{_COMMENT})|(?P<name>"(?:[^"]|"")*")|{_STRING}', re.DOTALL)
+_ODD = re.compile(r"[^\w .$-]|--")
 _WORD = re.compile(r"[a-z_][a-z0-9_$]*")
 _CALL = re.compile(r"""("[^"]+"|[a-z_][a-z0-9_$.]*)\s*\(""")
 _TARGET = re.compile(
@@ -22,11 +23,20 @@ _TARGET = re.compile(
 _WRITING_WORDS = frozenset({"insert", "update", "delete", "merge", "into", "for", "call", "do", "nextval", "setval"})
 _CONTROL = re.compile(
     r"""(?: begin | start\s+transaction | commit | end | rollback | abort | savepoint | release | prepare\s+transaction
-      | set\s+ (?:local\s+|session\s+)? (?:role | authorization | session\s+authorization | flux\.\w+)
-      | reset\s+ (?:role | all | session\s+authorization | flux\.\w+) | discard ) \b""",
+      | set\s+ (?:local\s+|session\s+)? (?:role | authorization | session\s+authorization | session_authorization
+        | flux\s*\.\s*\w+)
+      | reset\s+ (?:role | all | session\s+authorization | session_authorization | flux\s*\.\s*\w+) | discard ) \b""",
     re.VERBOSE,
 )
 _SET_ROLE_CALL = re.compile(r"set_config\s*\(\s*'(?:role|session_authorization|flux\.\w+)'", re.IGNORECASE)
+#: Other ways to the same settings; names spelled in escapes could be any.
+_DETOUR = re.compile(r"\bupdate\s+(?:only\s+)?(?:pg_catalog\s*\.\s*)?pg_settings\b|\bu&\s*\"")
+_SETTING = re.compile(r"\bset_config\s*\(\s*(?:'(?P<number>\d+)'\s*,)?")
+_SAFE_SETTING = re.compile(r"'(?!role'|session_authorization'|flux\.)[^'\\]+'", re.IGNORECASE)
+#: What stays on the connection when the transaction is over: `set` without `local`, set_config() without true.
+_SET = re.compile(r"(?:set\s+(?!local\b|constraints\b|transaction\b)|listen\b)")
+_SET_LOCALLY = re.compile(r"\bset_config\s*\((?:[^()]|\([^()]*\))*,\s*true\s*\)")
+_QUOTED = re.compile(r'"([\w$]+)"')
 _READING_STARTS = frozenset({"select", "with", "values", "table", "show", "explain"})
 
 #: Words that may stand before a parenthesis without being a function of the catalogue.
@@ -70,8 +80,22 @@ def is_single(sql: str) -> bool:
 @lru_cache(maxsize=4096)
 def controls_transaction(sql: str) -> bool:
     """Whether the text begins, ends or divides a transaction, or changes its role, which is the runtime's to do."""
-    return _SET_ROLE_CALL.search(sql) is not None or any(
-        _CONTROL.match(part.strip()) is not None for part in plain(sql).split(";")
+    text = _QUOTED.sub(r"\1", plain(sql))
+    return (
+        _SET_ROLE_CALL.search(sql) is not None
+        or _DETOUR.search(text) is not None
+        or _DETOUR.search(plain(sql)) is not None
+        or any(_CONTROL.match(part.strip()) is not None for part in text.split(";"))
+        or _sets_unseen(sql)
+    )
+
+
+@lru_cache(maxsize=4096)
+def outlives_transaction(sql: str) -> bool:
+    """Whether the text sets something for the whole session, which the next request on its connection would find."""
+    text = _QUOTED.sub(r"\1", plain(sql))
+    return any(_SET.match(part.strip()) for part in text.split(";")) or (
+        len(_SETTING.findall(text)) > len(_SET_LOCALLY.findall(text))
     )
 
 
@@ -95,5 +119,32 @@ def tables(sql: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.rpartition(".")[2].strip('"').lower() for name in found))
 
 
+def _sets_unseen(sql: str) -> bool:
+    """Whether set_config() is called for a setting of the runtime's, or one that is not named by a plain string."""
+    strings: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found["comment"] or found["name"]:
+            return _silence(found)
+        strings.append(found[0])
+        return f"'{len(strings) - 1}'"
+
+    if "set_config" not in sql.lower():
+        return False
+    text = _QUOTED.sub(r"\1", _NOISE.sub(number, sql)).lower()
+    return any(
+        call["number"] is None or _SAFE_SETTING.fullmatch(strings[int(call["number"])]) is None
+        for call in _SETTING.finditer(text)
+    )
+
+
 def _quiet(sql: str) -> str:
-    return _NOISE.sub(lambda found: " " if found["comment"] else " '' ", sql)
+    return _NOISE.sub(_silence, sql)
+
+
+def _silence(found: re.Match[str]) -> str:
+    """Nothing for a comment, an empty string for a string, a name without what would be read as more than that."""
+    if found["comment"]:
+        return " "
+    name = found["name"]
+    return f'"{_ODD.sub("_", name[1:-1])}"' if name else " '' "

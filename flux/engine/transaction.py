@@ -24,7 +24,8 @@ from psycopg.rows import DictRow, dict_row
 from flux.engine.jobs import JobFailure, settling
 from flux.engine.pool import Connection, Database
 from flux.engine.recording import Attempted, attempted_writes, record_values
-from flux.engine.statements import controls_transaction, is_single, may_write
+from flux.engine.roles import SERVICE
+from flux.engine.statements import controls_transaction, is_single, may_write, outlives_transaction
 from flux.errors import DatabaseUnavailable, TransactionControl
 from flux.record import Record, Span
 
@@ -40,12 +41,15 @@ class Transaction:
     ISOLATION_LEVELS or None for the server's default. `hand_offs` counts what is to be handed on with the commit. Where
     the request is an attempt at a job, the commit also completes the job, or says that it `failed`. `before_statement`
     gives what a replay says before a statement, as the owner of the database: it sets sequences that are drawn from.
+    `role` is the Postgres role of the statements to come. A statement may take `timeout` seconds, if that is set.
     """
 
     def __init__(self, database: Database, record: Record, isolation: str | None = None) -> None:
         self.database = database
         self.record = record
         self.isolation = isolation
+        self.role = SERVICE
+        self.timeout: float | None = None
         self.before_statement: Callable[[Span], Sequence[str]] | None = None
         self.commits = 0
         self.busy = False
@@ -56,6 +60,8 @@ class Transaction:
         self._begun = False
         self._wrote = False
         self._savepoint = False
+        self._said_role: str | None = None
+        self._doubted = False
         self._depth = 0
         self._snapshot: str | None = None
         self._cancelling = threading.Lock()
@@ -77,14 +83,21 @@ class Transaction:
         if connection is not None:
             self.database.give_back(connection)
 
-    def execute(self, span: Span, statement: str, parameters: Sequence[Any] | None) -> Cursor:
+    def execute(
+        self, span: Span, statement: str, parameters: Sequence[Any] | None, *, as_service: bool = False
+    ) -> Cursor:
         """Run one statement; the cursor holds its rows until the next one.
 
         Raises psycopg.Error; the statement alone is undone and the request may go on. Raises TransactionControl for
-        `commit` and its kin, DatabaseUnavailable when there is no connection.
+        `commit` and its kin, DatabaseUnavailable when there is no connection, UnknownRole.
         """
-        with self._prepared(span, statement) as prelude:
-            return self._send(prelude, statement, parameters)
+        role = self.role
+        self.role = SERVICE if as_service else role
+        try:
+            with self._prepared(span, statement) as prelude:
+                return self._send(prelude, statement, parameters)
+        finally:
+            self.role = role
 
     @contextmanager
     def stream(
@@ -140,6 +153,7 @@ class Transaction:
             attempted = self._read_attempted()
             self._run(undoing.encode())
             self._savepoint = False
+            self._said_role = None
             survived = {write.id for write in self._read_attempted()}
             self._attempted += [write for write in attempted if write.id not in survived]
 
@@ -200,9 +214,16 @@ class Transaction:
         """Yield what must be said first; afterwards keep the books, or undo the statement when it failed."""
         if not control and controls_transaction(statement):
             raise TransactionControl(
-                f"this statement ends or divides the transaction: {statement.strip()[:60]}",
-                hint="Use ctx.db.commit() or `with ctx.db.savepoint():`; the rest belongs to the runtime.",
+                f"this statement changes what belongs to the runtime: {statement.strip()[:60]}",
+                hint="Use ctx.db.commit() or `with ctx.db.savepoint():`; name other settings by a plain string.",
             )
+        if outlives_transaction(statement):
+            raise TransactionControl(
+                f"this statement sets something for other requests too: {statement.strip()[:60]}",
+                hint="Write `set local …`, or set_config(…, true), which end with the request.",
+            )
+        if self.role != SERVICE:
+            self.database.require_role(self.role)
         if self._connection is None:
             self._connection = self.database.take()
         writes = may_write(statement, self.database.readers)
@@ -221,39 +242,68 @@ class Transaction:
             self.busy = False
         self._begun = True
         self._wrote = self._wrote or writes
+        self._doubted = writes and self.role != SERVICE
 
     def _opening(self, span: Span) -> list[str]:
         context = self.record.context
         lines = [
             f"begin isolation level {self.isolation}" if self.isolation else "begin",
-            f"set local flux.request_id = '{context.request_id}'",
             f"set local flux.span_id = '{span.span_id}'",
+            *self._identity(),
         ]
+        if context.trace_id is not None and context.trace_id != context.request_id.hex:
+            lines.append(f"set local flux.trace_id = {self._literal(context.trace_id)}")
+        if context.job is not None and context.job.depth:
+            lines.append(f"set local flux.hook_depth = '{context.job.depth}'")
+        if self.timeout is not None:
+            lines.append(f"set local statement_timeout = {max(round(self.timeout * 1000), 1)}")
+        self._said_role = None
+        lines += [*self._asides(span), *self._take_role()]
+        if self._snapshot is None:
+            lines.append("select pg_catalog.pg_current_snapshot()::text")
+        return lines
+
+    def _identity(self) -> list[str]:
+        """Which request it is, and who asks."""
+        context = self.record.context
+        lines = [f"set local flux.request_id = '{context.request_id}'"]
         if context.actor is not None:
             lines.append(f"set local flux.actor = {self._literal(context.actor)}")
         if context.claims is not None:
             claims = orjson.dumps(dict(context.claims)).decode()
             lines.append(f"set local flux.claims = {self._literal(claims)}")
-        if context.trace_id is not None and context.trace_id != context.request_id.hex:
-            lines.append(f"set local flux.trace_id = {self._literal(context.trace_id)}")
-        if context.job is not None and context.job.depth:
-            lines.append(f"set local flux.hook_depth = '{context.job.depth}'")
-        lines += [*self._asides(span), "set local role flux_app"]
-        if self._snapshot is None:
-            lines.append("select pg_catalog.pg_current_snapshot()::text")
         return lines
 
     def _prelude(self, span: Span, writes: bool) -> list[str]:
         lines: list[str] = []
+        if self._wrote and self._savepoint:
+            lines.append("release savepoint flux_statement")
+        if self.role != self._said_role:  # outside the savepoint, which would take it back
+            lines += self._take_role()
+        elif self._doubted:
+            lines.append(f"set local role {self.role}")
+        if self._doubted:  # a caller's statement may have called what sets role and claims anew
+            lines += ["set local flux.actor = ''", "set local flux.claims = ''", *self._identity()]
         if self._wrote:
-            if self._savepoint:
-                lines.append("release savepoint flux_statement")
             lines.append("savepoint flux_statement")
         if writes:
             lines.append(f"set local flux.span_id = '{span.span_id}'")
             if asides := self._asides(span):
-                lines += ["set local role none", *asides, "set local role flux_app"]
+                lines += ["set local role none", *asides, f"set local role {self.role}"]
         return lines
+
+    def _take_role(self) -> list[str]:
+        """Become the role of the next statement; one of policies finds the masks that stand for tables before these.
+
+        A role passes over the schemas of the others, which it may not use.
+        """
+        self._said_role = self.role
+        if self.role == SERVICE:
+            return ["set local role flux_app"]
+        masks = "', '".join(sorted(self.database.roles))
+        own = "pg_catalog.regexp_replace(current_setting('search_path'), '^(flux_role_[a-z0-9_]+(, |$))*', '')"
+        path = f"concat_ws(', ', '{masks}', nullif({own}, ''))"
+        return [f"select pg_catalog.set_config('search_path', {path}, true)", f"set local role {self.role}"]
 
     def _asides(self, span: Span) -> Sequence[str]:
         return self.before_statement(span) if self.before_statement else ()
@@ -261,17 +311,19 @@ class Transaction:
     def _send(self, prelude: list[str], statement: str, parameters: Sequence[Any] | None) -> Cursor:
         """Prelude and statement: one message over a network, two where a round trip is cheaper than a pipeline."""
         cursor = self._cursor
+        # The same text means another table to another role, and a prepared statement may not change what it returns.
+        prepare = None if self.role == SERVICE else False
         if self.database.far and (parameters or is_single(statement)):
             with self._taken.pipeline():
                 aside = self._taken.cursor()
                 for line in prelude:
                     aside.execute(line, prepare=False)
-                cursor.execute(statement, parameters or None)
+                cursor.execute(statement, parameters or None, prepare=prepare)
             if self._snapshot is None and aside.pgresult is not None:
                 self._note_snapshot(aside.pgresult)
         else:
             self._say(prelude)
-            cursor.execute(statement, parameters or None)
+            cursor.execute(statement, parameters or None, prepare=prepare)
         return cursor
 
     def _say(self, lines: list[str]) -> None:
@@ -289,7 +341,7 @@ class Transaction:
 
     def _commit(self, *, committed: bool) -> None:
         """The record and `commit` in one message; `committed` says whether the data goes with it."""
-        record, lines = self.record, []
+        record, lines = self.record, ["set local statement_timeout = 0"] if self.timeout is not None else []
         job = record.context.job if record.outcome != "running" else None
         if not self._wrote:
             lines.append("set local synchronous_commit = off")
@@ -341,6 +393,7 @@ class Transaction:
             self.record.attributes["mutations_not_kept"] = "the connection to the database was lost"
         elif guarded:
             self._run(b"rollback to savepoint flux_statement")
+            self._said_role = None
             self._begun = True
         elif self._status != pq.TransactionStatus.IDLE:
             self._run(b"rollback")
@@ -367,6 +420,7 @@ class Transaction:
         if not self._wrote:
             return []
         kept, total = attempted_writes(self._taken, self.record.context.request_id)
+        self._said_role = None
         if total > len(kept):
             self.record.attributes["mutations_not_kept"] = f"{total - len(kept)} of {total}"
         return kept

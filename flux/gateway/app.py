@@ -20,6 +20,7 @@ from flux.config import Project
 from flux.context import RequestContext, new_request_id, short_id
 from flux.errors import DatabaseUnavailable, InvalidInput
 from flux.gateway import incoming
+from flux.gateway.identity import Identity
 from flux.gateway.ids import RequestIds
 from flux.gateway.problems import CONTENT_TYPE, Refused, failure_of_broken, problem, retry_headers
 from flux.record import Failure, Record
@@ -45,14 +46,14 @@ class Deployment:
     routes: RouteTable
     redactor: Redactor
     code_sha: str
+    identity: Identity
     version: int | None = None
 
     @classmethod
     def of(cls, project: Project, registry: Registry, code_sha: str, version: int | None = None) -> Deployment:
-        """A registry with its routes."""
-        return cls(
-            project, registry, RouteTable(registry), Redactor(project.recording.redact), code_sha, version=version
-        )
+        """A registry with its routes; raises ConfigError where callers cannot be told apart as flux.toml asks."""
+        redactor, identity = Redactor(project.recording.redact), Identity(project.auth)
+        return cls(project, registry, RouteTable(registry), redactor, code_sha, identity, version=version)
 
 
 @dataclass(slots=True)
@@ -132,13 +133,12 @@ class Gateway:
         asked = headers.pop("x-request-id", None)
         request_id = self._request_id(asked)
         trace_id, trace_parent_id = incoming.trace_of(headers.get("traceparent"))
-        hiding = redactor.active
         context = RequestContext(
             request_id=request_id,
             started_ns=started_ns,
             method=method,
-            path=incoming.redacted_path(path, route, redactor) if hiding and route else path,
-            query=(incoming.redacted_query(query, redactor) if hiding and query else query) or None,
+            path=incoming.redacted_path(path, route, redactor) if redactor.active and route else path,
+            query=(incoming.redacted_query(query, redactor) if redactor.active and query else query) or None,
             route=route,
             headers=headers,
             credentials=credentials,
@@ -163,6 +163,7 @@ class Gateway:
         match = self._match(request, deployment, response)
         if match is None:
             return
+        request.context = deployment.identity.of(request.context)
         if isinstance(match.target, Broken):
             self._refuse_broken(request, deployment, match.target, response)
             return

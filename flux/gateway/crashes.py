@@ -33,10 +33,11 @@ def record_leftovers(database: Database, folder: Path) -> int:
     for left in leftovers(folder):
         try:
             with database.connection() as connection:
+                # First, because it waits for a worker that is just taking up such a job, and writes its record.
+                _settle_jobs(connection, left.path.stem, left.records)
                 missing = _missing(connection, left.records)
                 for error in write_records(connection, missing):
                     log.error("a record of a process that died could not be stored: %s", error)
-                _settle_jobs(connection, left.path.stem, left.records)
         except BaseException:
             left.leave()
             raise

@@ -16,8 +16,10 @@ from flux.runtime.loader import load
 from flux.runtime.runtime import Reply, Runtime
 
 
-def run_once(project: Project, database_url: str, name: str, given: Mapping[str, Any]) -> Reply:
-    """Run a function with arguments by name, recorded as kind invoke.
+def run_once(
+    project: Project, database_url: str, name: str, given: Mapping[str, Any], claims: Mapping[str, Any] | None = None
+) -> Reply:
+    """Run a function with arguments by name, for a caller of whom these claims are true, recorded as kind invoke.
 
     Raises FunctionNotFound and FunctionBroken, which leave no record, and InvalidInput, which does.
     """
@@ -31,7 +33,9 @@ def run_once(project: Project, database_url: str, name: str, given: Mapping[str,
     try:
         with suppress(DatabaseUnavailable):
             record_leftovers(runtime.database, folder)
-        context = RequestContext(kind="invoke", code_sha=sha)
+        subject = (claims or {}).get("sub")
+        actor = None if subject is None else str(subject)
+        context = RequestContext(kind="invoke", code_sha=sha, claims=claims, actor=actor)
         try:
             bound = function.bind_input(given)
         except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""Changed files put to work while the server runs: functions are loaded anew, new migrations are applied.
+"""Changed files put to work while the server runs: functions are loaded anew, migrations and policies are applied.
 
 A load that fails leaves its routes answering with the reason; requests in flight finish on the code they began with.
 """
@@ -17,6 +17,7 @@ from flux.deploy.identity import code_sha
 from flux.errors import FluxError
 from flux.gateway.app import Deployment, Gateway
 from flux.gateway.types import TypeChecker
+from flux.policies import FILE_NAME as POLICIES
 from flux.runtime.loader import load
 
 #: Milliseconds without a further change after which a save counts as done.
@@ -52,8 +53,8 @@ class _Loaded(DefaultFilter):
 
 
 class Reloader(threading.Thread):
-    """Watches a project. `migrate` applies migrations, `declare` tells the database what the functions declare then;
-    `on_deploy` and `on_error` are told what came of a change."""
+    """Watches a project. `migrate` applies migrations and policies, `declare` tells the database what the functions
+    declare then; `on_deploy` and `on_error` are told what came of a change."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Reloader(threading.Thread):
         self._stopping = threading.Event()
         self._functions = project.root / "functions"
         self._migrations = project.root / "db" / "migrations"
+        self._policies = project.root / POLICIES
         self._settings = project.root / FILE_NAME
         self._typescript = tuple(project.root / name for name in _TYPESCRIPT)
         self._types = TypeChecker(project.root, on_error)
@@ -96,7 +98,7 @@ class Reloader(threading.Thread):
         self._types.stop()
 
     def _present(self) -> set[Path]:
-        watched = (self._functions, self._migrations, self._settings, *self._typescript)
+        watched = (self._functions, self._migrations, self._policies, self._settings, *self._typescript)
         return {path for path in watched if path.exists()}
 
     def _watch(self, present: set[Path]) -> None:
@@ -120,7 +122,7 @@ class Reloader(threading.Thread):
 
     def _changed(self, paths: set[Path]) -> None:
         try:
-            if any(path.is_relative_to(self._migrations) for path in paths):
+            if self._policies in paths or any(path.is_relative_to(self._migrations) for path in paths):
                 self._migrate()
                 self._declare()
             if any(path.is_relative_to(self._functions) or path in self._typescript for path in paths):

@@ -93,6 +93,9 @@ class Scheduler(threading.Thread):
             except FluxError as error:
                 log.error("cron: %s", error)
                 pause = LONGEST
+            except Exception:  # the edge: other schedules must go on
+                log.exception("cron: the schedules could not be looked at")
+                pause = LONGEST
             self._nudged.wait(pause)
             self._nudged.clear()
 

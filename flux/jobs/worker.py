@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flux.engine.jobs import Claimed, claim, hand_back, renew, worker_name
+from flux.engine.jobs import Claimed, claim, give_up, hand_back, renew, worker_name
 from flux.engine.waking import Listener
 from flux.errors import FluxError
 from flux.jobs.attempt import Attempts
@@ -50,6 +50,7 @@ class Worker:
         self._hand = Hand(concurrency or settings.concurrency, self._low, self._listener.wake)
         self._concurrency = concurrency or settings.concurrency
         self._back: deque[Claimed] = deque()
+        self._lost: list[Claimed] = []
         self._exhausted = False
         self._away = False
         self._stopped = threading.Event()
@@ -86,7 +87,7 @@ class Worker:
         self.end_soon()
         for thread in self._threads:
             thread.join(max(0.0, self._hand.ends_at() - time.monotonic()) + 0.1)
-        self._back.extend(self._hand.running())
+        self._lost = self._hand.running()
         self._stopped.set()
         self._listener.wake()
         self._fetcher.join(5.0)
@@ -122,9 +123,13 @@ class Worker:
                 if not self._away:
                     log.warning("the queue cannot be reached: %s", error.message)
                 self._away = True
+            except Exception:  # the edge: a worker that fetches no more looks as if it had nothing to do
+                log.exception("the queue could not be read")
+                self._away = True
             self._listener.wait(POLL * random.uniform(0.9, 1.1))  # noqa: S311  # so that workers do not all look at once
         try:
             self._give_back()
+            self._listener.ask(give_up, self._lost)
         except FluxError as error:
             log.warning("jobs could not be handed back and wait for their lease to end: %s", error.message)
         self._listener.close()

@@ -13,7 +13,7 @@ from flux.presenters.style import Style
 from flux.presenters.text import render
 
 #: What JSON may hold raw, and a terminal takes for a command.
-_RAW_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_RAW_CONTROL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def present(lines: Iterable[str], style: Style) -> None:
@@ -26,7 +26,12 @@ def present_json(value: Any, *, one_line: bool = False) -> None:
     """Print a value as JSON: times as ISO 8601, ids in full, what only Postgres knows as its text."""
     option = orjson.OPT_NON_STR_KEYS if one_line else orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2
     text = orjson.dumps(value, default=_as_json, option=option).decode()
-    click.echo(_RAW_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    click.echo(harmless(text))
+
+
+def harmless(text: str) -> str:
+    """JSON with everything escaped that a terminal may obey; it means the same."""
+    return _RAW_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _as_json(value: Any) -> Any:

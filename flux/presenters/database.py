@@ -10,7 +10,12 @@ _DONE = ("tracked", "renewed")
 
 
 def installed_lines(
-    migrations: Sequence[str], objects: int, tables: Sequence[tuple[str, str]], warnings: Sequence[str], columns: int
+    migrations: Sequence[str],
+    objects: int,
+    tables: Sequence[tuple[str, str]],
+    warnings: Sequence[str],
+    columns: int,
+    policies: Sequence[str] = (),
 ) -> Iterator[str]:
     """What was done, most important first; one line when there was nothing to do."""
     own = [label for label in migrations if not label.startswith("flux/")]
@@ -20,6 +25,8 @@ def installed_lines(
         yield f"  {paint('✔', 'green')} installed Flux: {_many(len(migrations) - len(own), 'migration')}, {made}"
     for label in own:
         yield f"  {paint('✔', 'green')} ran {label}"
+    if policies:
+        yield f"  {paint('✔', 'green')} enforced db/policies.toml"
     for line in wrap(f"tracks {', '.join(tracked)}", columns - 4) if tracked else []:
         yield f"  {paint('✔', 'green') if line.startswith('tracks ') else ' '} {line}"
     for name, outcome in tables:
@@ -27,7 +34,7 @@ def installed_lines(
             yield f"  {paint('–', 'yellow')} {name} is not tracked: {outcome}"
     for warning in warnings:
         yield f"  {paint('!', 'yellow')} {warning}"
-    if not (migrations or objects or tracked):
+    if not (migrations or objects or tracked or policies):
         yield f"  {paint('✔', 'green')} nothing to do: everything is as in the files"
 
 

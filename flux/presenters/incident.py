@@ -60,7 +60,7 @@ def replayed_lines(one: Replayed, style: Style) -> Iterator[str]:
     where = (row["path"] if row["method"] else row["function"]) or "–"
     then, now = row["status"], one.replay.status if one.replay else None
     status = str(now or "–") if one.replay is None or now == then else f"{then} → {now}"
-    took = length(one.replay.request["duration_us"]) if one.replay else ""
+    took = length(one.replay.request.get("duration_us")) if one.replay else ""
     start = f"  {paint(mark, colour)}  {paint(short_id(row['request_id']), 'cyan')}  {pad(what, 6)} "
     end = f"  {paint(pad(status, 3), colour)}  {pad(took, 6, right=True)}"
     room = max(12, min(PATHS, style.width - width(start) - width(end)))

@@ -8,9 +8,10 @@ import click
 import orjson
 
 from flux.context import short_id
+from flux.presenters.answer import harmless
 from flux.presenters.serving import row_of
 from flux.presenters.style import Style, present_error
-from flux.presenters.text import paint, render
+from flux.presenters.text import paint, render, safe
 from flux.runtime.runtime import Reply
 
 
@@ -19,7 +20,7 @@ def present_reply(reply: Reply, style: Style) -> int:
     failed = reply.status >= 400
     if style.json:
         row = {**row_of(reply.record), "output": reply.record.output}
-        click.echo(orjson.dumps(row).decode())
+        click.echo(harmless(orjson.dumps(row).decode()))
         return int(failed)
     request = short_id(reply.record.context.request_id)
     if reply.problem is None:
@@ -29,14 +30,18 @@ def present_reply(reply: Reply, style: Style) -> int:
         return 0
     failure = reply.record.failure
     message = failure.message if failure else f"{reply.record.function} answered {reply.status}"
-    where = f"\nat {failure.location}" if failure and failure.location else ""
-    present_error(f"{message}{where}", f"Run `flux why {request.removeprefix('req:')}`.")
+    where = f"\nat {safe(failure.location)}" if failure and failure.location else ""
+    present_error(f"{safe(message)}{where}", f"Run `flux why {request.removeprefix('req:')}`.")
     return 1
 
 
 def _print_body(body: bytes, content_type: str) -> None:
-    if content_type.startswith("application/json") and sys.stdout.isatty():
-        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    if content_type.startswith("application/json"):
+        if sys.stdout.isatty():
+            body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+        body = harmless(body.decode()).encode()
+    elif sys.stdout.isatty():  # a pipe gets it as it is
+        body = "\n".join(map(safe, body.decode(errors="replace").splitlines())).encode()
     sys.stdout.buffer.write(body)
     if body and not content_type.startswith("application/octet-stream"):
         sys.stdout.buffer.write(b"\n")

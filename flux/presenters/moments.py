@@ -15,7 +15,10 @@ _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 
 
 def parse_moment(text: str, now: datetime | None = None) -> datetime:
-    """The moment meant by 10m (ago), 14:00 (today), yesterday, 2026-03-10, or ISO 8601; raises ValueError."""
+    """The moment meant by 10m (ago), 14:00, yesterday, 2026-03-10, or ISO 8601; raises ValueError.
+
+    A time of day is the last one there was, which is yesterday's where today's is still to come.
+    """
     now = now or datetime.now().astimezone()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     text = text.strip()
@@ -24,7 +27,8 @@ def parse_moment(text: str, now: datetime | None = None) -> datetime:
         return words[text.lower()]
     if _CLOCK.fullmatch(text):
         clock = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()
-        return datetime.combine(now.date(), clock).astimezone()
+        today = datetime.combine(now.date(), clock).astimezone()
+        return today if today <= now else datetime.combine(now.date() - timedelta(days=1), clock).astimezone()
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flux.context import short_id
 from flux.presenters.moments import ago
-from flux.presenters.text import pad, paint, width, wrap
+from flux.presenters.text import pad, paint, safe, width, wrap
 
 
 def sandbox_lines(name: str, choice: str, notes: Sequence[str], columns: int, *, stays: bool) -> Iterator[str]:
@@ -39,4 +39,7 @@ def undo_lines(request: Mapping[str, Any], script: str, rows: int) -> Iterator[s
     """The SQL, under a comment that says what it takes back."""
     what = " ".join(str(request[name]) for name in ("method", "path") if request.get(name)) or request["function"]
     yield f"-- takes back {short_id(request['request_id'])} {what}: {rows:,} row{'' if rows == 1 else 's'}"
-    yield from script.splitlines()
+    if any(safe(line.expandtabs()) != line.expandtabs() for line in script.split("\n")):
+        yield "-- values hold control characters, shown here in place of being printed: run it with --apply,"
+        yield "-- or take the script out of --json, which holds them as they are"
+    yield from script.split("\n")

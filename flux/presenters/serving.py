@@ -12,6 +12,7 @@ import click
 import orjson
 
 from flux.errors import FluxError
+from flux.presenters.answer import harmless
 from flux.presenters.request_line import request_line
 from flux.presenters.style import Style
 from flux.presenters.text import pad, paint, render
@@ -80,7 +81,7 @@ class Announcer:
     def answered(self, record: Record) -> None:
         """One request, as `flux tail` shows it."""
         row = row_of(record)
-        line = orjson.dumps(row).decode() if self.style.json else request_line(row, self.style)
+        line = harmless(orjson.dumps(row).decode()) if self.style.json else request_line(row, self.style)
         with suppress(OSError, ValueError):  # whoever read along went away; requests go on
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

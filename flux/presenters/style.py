@@ -30,6 +30,11 @@ class Style:
     width: int
     terminal: bool
 
+    @property
+    def interactive(self) -> bool:
+        """Whether a person sees stdout and types, so that a full-screen program can run."""
+        return self.terminal and not self.json and sys.stdin.isatty() and os.environ.get("TERM") not in ("", "dumb")
+
     @classmethod
     def of_stdout(cls, *, json: bool, color: bool | None) -> Style:
         """The style that fits stdout; `color` None means: in colour on a terminal only."""

@@ -1,27 +1,24 @@
 """Text for a terminal: colours, widths, and the one place where what was recorded is made safe to print.
 
-Colours are written as marks (private-use characters) and become escape sequences only in render(), after every control
-character was taken out of the line. So a recorded value can neither move the cursor nor set the window's title, whoever
-forgot to clean it.
+Colours are written as marks and become escape sequences only in render(), after every control character was taken out
+of the line. A mark holds a secret of this process. So a recorded value can neither move the cursor, nor set the title
+of the window, nor colour itself, whoever forgot to clean it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 
-_END = "\ue000"
-_CODES = {
-    "\ue001": "1",  # bold
-    "\ue002": "2",  # dim
-    "\ue003": "31",  # red
-    "\ue004": "32",  # green
-    "\ue005": "33",  # yellow
-    "\ue006": "36",  # cyan
-    _END: "0",
-}
-_MARKS = dict(zip(("bold", "dim", "red", "green", "yellow", "cyan"), _CODES, strict=False))
-_MARK = re.compile("[\ue000-\ue006]")
+#: What a mark begins with: private-use characters that nobody outside of this process can know.
+_SECRET = "\ue000" + "".join(chr(0xE010 + byte) for byte in os.urandom(6))
+_END = f"{_SECRET}\ue000"
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_MARKS = {colour: _SECRET + chr(0xE001 + place) for place, colour in enumerate(_CODES)}
+_NAMES = {mark: colour for colour, mark in _MARKS.items()}
+_MARK = re.compile(f"{_SECRET}[\ue000-\ue006]")
+_SPLIT = re.compile(f"({_MARK.pattern})")
 
 #: C0 and C1 controls, line separators, what changes the direction of text, and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -49,7 +46,21 @@ def paint(text: str, *colours: str) -> str:
 def render(line: str, color: bool) -> str:
     """A line as it may be printed: control characters shown, marks turned into colours or taken out."""
     cleaned = _UNSAFE.sub(_shown, line).rstrip()
-    return _MARK.sub(lambda mark: f"\x1b[{_CODES[mark[0]]}m" if color else "", cleaned)
+    return _MARK.sub(
+        lambda mark: f"\x1b[{_CODES[_NAMES[mark[0]]] if mark[0] in _NAMES else 0}m" if color else "", cleaned
+    )
+
+
+def pieces(line: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """A line as it may be shown by a program that colours by itself: safe text, and the names of its colours."""
+    colours: frozenset[str] = frozenset()
+    for piece in _SPLIT.split(_UNSAFE.sub(_shown, line)):
+        if piece == _END:
+            colours = frozenset()
+        elif piece in _NAMES:
+            colours |= {_NAMES[piece]}
+        elif piece:
+            yield piece, colours
 
 
 def width(text: str) -> int:
@@ -86,7 +97,7 @@ def wrap(text: str, columns: int) -> list[str]:
     """Unpainted text broken at spaces into lines of at most so many columns; longer words are broken too."""
     lines: list[str] = []
     for word in safe(text).split(" "):
-        first, *more = _pieces(word, columns)
+        first, *more = _broken(word, columns)
         if lines and width(lines[-1]) + 1 + width(first) <= columns:
             lines[-1] += f" {first}"
         else:
@@ -95,7 +106,9 @@ def wrap(text: str, columns: int) -> list[str]:
     return lines
 
 
-def _pieces(word: str, columns: int) -> list[str]:
+def _broken(word: str, columns: int) -> list[str]:
+    if word.isascii():
+        return [word[begin : begin + columns] for begin in range(0, len(word), columns)] or [""]
     pieces, used = [""], 0
     for character in word:
         wide = width(character)

@@ -50,7 +50,7 @@ def parse_window(text: str, now: datetime | None = None) -> Window:
     if until <= since:
         raise ValueError(f"the window {text} ends before it begins")
     if since > now:
-        raise ValueError(f"the window {text} lies in the future; give its date: {now - timedelta(days=1):%Y-%m-%d}T…")
+        raise ValueError(f"the window {text} lies in the future")
     return Window(since, until)
 
 

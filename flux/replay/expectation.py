@@ -33,7 +33,7 @@ SUBJECTS = (
 _COMPARISON = re.compile(
     r"""\s*(?P<path>[a-z_]+(?:\.(?:[\w-]+|"[^"]+")|\[\d+\])*)
         \s*(?P<sign><=|>=|!=|==|=|<|>|~)
-        \s*(?P<value>"[^"]*"|'[^']*'|[^\s,]+)
+        \s*(?P<value>"[^"]*"|'[^']*'|(?![<>=!~])[^\s,]+)
         \s*(?P<more>,|and\b|$)""",
     re.VERBOSE,
 )

@@ -24,6 +24,7 @@ from flux.context import RequestContext
 from flux.errors import FluxError, FunctionBroken, FunctionNotFound, InvalidInput
 from flux.gateway.problems import failure_of_broken
 from flux.record import Failure, Record
+from flux.redaction import REDACTED
 from flux.replay.inputs import sent
 from flux.runtime.broken import Broken
 from flux.runtime.functions import Function
@@ -109,7 +110,12 @@ class Rerun:
             "outcome": record.outcome,
             "calls": [asdict(call) for call in recalled.calls],
             "denied": self._denied(record, spans),
-            "inexact": [*recalled.inexact, *recalled.tape.beyond(), *([] if stored else ["its record is not stored"])],
+            "inexact": [
+                *recalled.inexact,
+                *recalled.tape.beyond(),
+                *_hidden_claims(request["claims"] if "db.role" in record.attributes else None),
+                *([] if stored else ["its record is not stored"]),
+            ],
         }
 
     def _denied(self, record: Record, recorded: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -121,6 +127,12 @@ class Rerun:
             return []
         with self._runtime.database.connection() as connection:
             return [row[0] for row in connection.execute(_TABLES, (names,)).fetchall()]
+
+
+def _hidden_claims(claims: Mapping[str, Any] | None) -> list[str]:
+    """What a role of the database can no longer be told."""
+    names = [name for name, value in (claims or {}).items() if value == REDACTED]
+    return [f"the claim {name} was redacted: a policy that asks for it finds {REDACTED}" for name in names]
 
 
 class _Answering:

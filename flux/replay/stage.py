@@ -90,6 +90,7 @@ class Stage:
                     **extra,
                 )
             )
+            self.sandbox.recall_defaults()
             self._replays = self._stack.enter_context(Replays(self.source_url))
         except BaseException:
             self._stack.close()

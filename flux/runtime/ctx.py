@@ -133,17 +133,21 @@ class Ctx:
         return call_tool(name, call, arguments, named)
 
     def invoke(self, name: str, **arguments: Any) -> Any:
-        """Run another function of the project inside this request and its transaction."""
+        """Run another function of the project inside this request and its transaction, as the role that it asks for."""
         function = self._functions.get(name)
         if function is None:
             raise NotFound(f"there is no function {name}", hint="`flux doctor` lists the functions of this project.")
         span = self._record.open("function", name)
         span.input = self._record.json(arguments)
+        db_role = self.db.db_role
         try:
+            self.db.become(function.db_role)
             result = function.handler(self, **function.bind_input(arguments))
         except BaseException as error:
             self._record.close(span, failure_of(error, self._record))
             raise
+        finally:
+            self.db.become(db_role)
         span.output = self._record.json(result)
         self._record.close(span)
         return result

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from flux.config import Queries as Limits
 from flux.engine.statements import describe, tables
 from flux.engine.transaction import Transaction
 from flux.explain.columns import parameter_columns
+from flux.explain.compiler import Compiled
+from flux.explain.form import Form, read_form
 from flux.record import Record, Span
 from flux.redaction import REDACTED
+from flux.runtime.database_role import SERVICE, postgres_role_of, role_of
 from flux.runtime.failures import failure_of
+from flux.runtime.query import STALE, Document, Queries, outline, shown_parameters, shown_rows
+from flux.runtime.table import Table
 
 Row = dict[str, Any]
 
@@ -49,10 +56,25 @@ class RequestDatabase:
     raises psycopg.Error and takes back only itself, so that a function may catch the error and go on.
     """
 
-    def __init__(self, transaction: Transaction, record: Record) -> None:
+    def __init__(
+        self, transaction: Transaction, record: Record, role_claim: str = "role", queries: Queries | None = None
+    ) -> None:
+        self.db_role = SERVICE
+        self._queries = queries or Queries(transaction.database, Limits)
         self._transaction = transaction
         self._record = record
+        self._role_claim = role_claim
         self._savepoints = 0
+
+    def become(self, db_role: str) -> str:
+        """Run the statements to come as a function with this db_role does; the role. Raises UnknownRole.
+
+        For the runtime's own use.
+        """
+        role = role_of(db_role, self._record.context.claims, self._role_claim)
+        self._transaction.role = postgres_role_of(role)
+        self.db_role = db_role
+        return role
 
     def execute(self, statement: str, *parameters: Any) -> int:
         """Run a statement; the number of rows it wrote or returned, -1 where Postgres does not say."""
@@ -81,6 +103,29 @@ class RequestDatabase:
         """The first column of the first row, or None."""
         row = self.one(statement, *parameters)
         return next(iter(row.values()), None) if row else None
+
+    def query(self, document: Document) -> list[Row] | int:
+        """A structured query, as a document or as JSON text: its rows, or the number of rows it wrote.
+
+        A write gives rows when it asks for them by `returning`. Raises BadQuery with the place in the document,
+        UnknownName with the nearest name, BadValue, and QueryRefused for more than the project allows.
+        """
+        form, role = read_form(document), self._transaction.role
+        compiled = self._queries.compiled(form, role)
+        try:
+            return self._query(compiled, form)
+        except Exception as error:
+            if getattr(error, "sqlstate", None) not in STALE:
+                raise
+            self._queries.forget()
+            again = self._queries.compiled(form, role)
+            if again.sql == compiled.sql:
+                raise
+        return self._query(again, form)
+
+    def table(self, name: str) -> Table:
+        """A structured query on a table, to be built a piece at a time: `ctx.db.table("todos").where(id=1).one()`."""
+        return Table(self.query, {"table": name})
 
     @contextmanager
     def stream(self, statement: str, *parameters: Any, size: int = 1_000) -> Iterator[Iterator[Row]]:
@@ -121,7 +166,7 @@ class RequestDatabase:
 
     def hand_off(self, span: Span, statement: str, *parameters: Any) -> Any:
         """Work handed on by one statement in a span of its own kind; the value it gives. For the runtime's own use."""
-        cursor = self._transaction.execute(span, statement, parameters)
+        cursor = self._transaction.execute(span, statement, parameters, as_service=True)
         self._transaction.hand_offs += 1
         row = cursor.fetchone()
         return next(iter(row.values())) if row else None
@@ -132,13 +177,32 @@ class RequestDatabase:
             span.attributes["flux.unit"] = self._transaction.commits + 1
             self._transaction.commit()
 
+    def _query(self, compiled: Compiled, form: Form) -> list[Row] | int:
+        redactor, secrets = self._record.redactor, self._record.secrets
+        shown = partial(shown_parameters, compiled, redactor, secrets)
+        with self._span(compiled.sql, compiled.parameters, shown=shown) as span:
+            span.attributes["flux.query"] = outline(form.shape)
+            cursor = self._transaction.execute(span, compiled.sql, compiled.parameters)
+            self._count(span, cursor.rowcount)
+            if not compiled.returns:
+                return int(cursor.rowcount)
+            rows = cursor.fetchall()
+            span.output = self._record.json(shown_rows(rows, compiled, redactor, secrets))
+            return rows
+
     @contextmanager
-    def _span(self, statement: str, parameters: tuple[Any, ...], name: str | None = None) -> Iterator[Span]:
+    def _span(
+        self,
+        statement: str,
+        parameters: tuple[Any, ...],
+        name: str | None = None,
+        shown: Callable[[], list[Any]] | None = None,
+    ) -> Iterator[Span]:
         span = self._record.open("db", name or describe(statement))
         span.attributes["db.query.text"] = self._record.text(statement)
         try:
             if parameters:
-                span.input = self._record.json(self._shown(statement, parameters))
+                span.input = self._record.json(shown() if shown else self._shown(statement, parameters))
             yield span
         except BaseException as error:
             self._record.close(span, failure_of(error, self._record))

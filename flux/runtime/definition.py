@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 
 from flux.config import duration_seconds
+from flux.engine.transaction import ISOLATION_LEVELS
 from flux.errors import BadDefinition
 from flux.runtime.arguments import Arguments
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-ISOLATION_LEVELS = ("read committed", "repeatable read", "serializable")
 
 #: Names of functions that come with Flux begin so.
 OWN_PREFIX = "flux."

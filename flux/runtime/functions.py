@@ -18,6 +18,7 @@ from typing import Any, TypeVar, overload
 
 from flux.errors import BadDefinition
 from flux.runtime.arguments import Arguments, Bound
+from flux.runtime.database_role import database_role
 from flux.runtime.definition import (
     check_path,
     checked_attempts,
@@ -41,9 +42,9 @@ class Function:
     """A user's function. Calling it calls the plain Python function, as tests do.
 
     `method` and `route` are None for one that HTTP does not reach; `timeout` (seconds) and
-    `attempts` are None for the project's defaults, `isolation` None for the database's. `file` is
-    absolute, `line` that of the decorator. `language` is what it is written in; `runtime` is what
-    runs it where that is not Python, such as "deno".
+    `attempts` are None for the project's defaults, `isolation` None for the database's. `db_role` is "service",
+    "caller", or a role of db/policies.toml. `file` is absolute, `line` that of the decorator. `language` is what it is
+    written in; `runtime` is what runs it where that is not Python, such as "deno".
     """
 
     name: str
@@ -57,6 +58,7 @@ class Function:
     line: int
     arguments: Arguments
     handoffs: Handoffs
+    db_role: str = "service"
     language: str = "python"
     runtime: str | None = None
 
@@ -122,6 +124,7 @@ def function(
     timeout: float | str | None = None,
     attempts: int | None = None,
     isolation: str | None = None,
+    db_role: str = "service",
     queue: str | None = None,
     max_attempts: int | None = None,
     cron: str | None = None,
@@ -143,6 +146,7 @@ def function(
     timeout: float | str | None = None,
     attempts: int | None = None,
     isolation: str | None = None,
+    db_role: str = "service",
     **handoffs: Any,
 ) -> Function | Callable[[Callable[..., Any]], Function]:
     """Make a Python function one of the project's functions; its first parameter is ctx.
@@ -150,8 +154,10 @@ def function(
     `route` is a method and a path such as `"POST /signup/{id}"`; without one the function is called
     by name only. `timeout` is in seconds or text such as `"30s"`. `attempts` counts the first run:
     how often it may run when Postgres reports a serialization failure or a deadlock. `isolation` is
-    "read committed", "repeatable read" or "serializable". `handoffs` are the options that
-    flux.runtime.handoffs reads. Raises BadDefinition, with file and line.
+    "read committed", "repeatable read" or "serializable". `db_role` says as whom its SQL runs: "service" sees every
+    row, "caller" what db/policies.toml gives the role that the caller's claims name, and the name of a role there what
+    it gives that one. `handoffs` are the options that flux.runtime.handoffs reads. Raises BadDefinition, with file and
+    line.
     """
 
     def define(handler: Callable[..., Any]) -> Function:
@@ -175,6 +181,7 @@ def function(
             line=_code(handler).co_firstlineno,
             arguments=arguments,
             handoffs=HandoffReader(known, place, arguments).read(handoffs),
+            db_role=database_role(db_role, known, place),
         )
         collected = _declarations.get()
         if collected is not None:

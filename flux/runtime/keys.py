@@ -1,4 +1,5 @@
-"""Generated keys that come out as they did: before a statement of a replay, its sequences are set to the keys recorded.
+"""Generated values that come out as they did: before a statement of a replay, its sequences are set to the keys
+recorded, and what other defaults drew then, at random or from the time, is laid ready for them.
 
 A recorded statement is found again by the functions around it, its name and its ordinal. A key that has been taken
 since, by what the replayed code does otherwise, is not given a second time; the sequence then goes on above all others.
@@ -9,9 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from flux.encoding import to_json
 from flux.engine.statements import tables
 from flux.record import Record, Span
 from flux.runtime.recalled import Row, path_of, recorded_paths
+
+#: Defaults of one statement that are given back; each costs as much as there are left.
+MOST_DEFAULTS = 1_000
+
+#: The values that columns drew, by table and column, in the order of their rows.
+Defaults = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
 class Generated(Protocol):
@@ -26,18 +34,21 @@ class Generated(Protocol):
 
 
 class RecordedKeys:
-    """The keys that each statement of a recorded request drew; `mutations` are rows in order, also rolled-back ones."""
+    """What each statement of a recorded request drew; `mutations` are rows in order, also rolled-back ones."""
 
     def __init__(self, spans: Sequence[Row], mutations: Sequence[Row], generated: Sequence[Generated]) -> None:
-        self._generated = [column for column in generated if column.sequence is not None]
+        self._sequences = [column for column in generated if column.sequence is not None]
+        self._defaults = {(column.table, column.column) for column in generated if column.sequence is None}
         self._seen: dict[tuple[tuple[str, ...], str], int] = {}
-        drawn = self._drawn(mutations)
+        self._is_laid = False
+        keys, defaults = self._drawn(mutations)
         paths = recorded_paths(spans)
-        self._recorded: dict[tuple[tuple[str, ...], str], list[Mapping[int, int]]] = {}
+        self._recorded: dict[tuple[tuple[str, ...], str], list[tuple[Mapping[int, int], Defaults]]] = {}
         for row in spans:
             if row["kind"] == "db" and row["span_id"] in paths:
                 key = paths[row["span_id"]], row["name"]
-                self._recorded.setdefault(key, []).append(drawn.get(row["span_id"], {}))
+                drawn = keys.get(row["span_id"], {}), defaults.get(row["span_id"], {})
+                self._recorded.setdefault(key, []).append(drawn)
 
     def before_statement(self, record: Record, span: Span) -> list[str]:
         """What is to be said before a statement, as the owner of the tables."""
@@ -46,24 +57,41 @@ class RecordedKeys:
         self._seen[key] = ordinal + 1
         recorded = self._recorded.get(key, [])
         if ordinal < len(recorded):
-            return [_set(self._generated[index], value) for index, value in recorded[ordinal].items()]
+            keys, defaults = recorded[ordinal]
+            return [*(_set(self._sequences[index], value) for index, value in keys.items()), *self._lay(defaults)]
         written = tables(span.attributes.get("db.query.text", ""))
-        return [_set(column, None) for column in self._generated if _short(column.table) in written]
+        free = [_set(column, None) for column in self._sequences if _short(column.table) in written]
+        return [*free, *self._lay({})]
 
-    def _drawn(self, mutations: Sequence[Row]) -> dict[int, dict[int, int]]:
-        """By span, the first value it drew of each sequence."""
+    def _lay(self, defaults: Defaults) -> list[str]:
+        """Lay values ready, or take away what the statement before has left."""
+        if not (defaults or self._is_laid):
+            return []
+        self._is_laid = bool(defaults)
+        text = to_json(defaults).decode().replace("'", "''") if defaults else ""
+        return [f"set local flux.recalled_values = '{text}'"]
+
+    def _drawn(self, mutations: Sequence[Row]) -> tuple[dict[int, dict[int, int]], dict[int, dict[str, Any]]]:
+        """By span: the first value it drew of each sequence, and those that its other defaults may have drawn."""
         by_table: dict[str, list[int]] = {}
-        for index, column in enumerate(self._generated):
+        for index, column in enumerate(self._sequences):
             by_table.setdefault(column.table, []).append(index)
-        drawn: dict[int, dict[int, int]] = {}
+        keys: dict[int, dict[int, int]] = {}
+        defaults: dict[int, dict[str, Any]] = {}
         for row in sorted(mutations, key=lambda row: row["id"]):
             if row["operation"] != "INSERT" or row["span_id"] is None:
                 continue
-            for index in by_table.get(row["table_name"], ()):
-                value: Any = (row["new_values"] or {}).get(self._generated[index].column)
+            new, table, span = row["new_values"] or {}, row["table_name"], row["span_id"]
+            for index in by_table.get(table, ()):
+                value: Any = new.get(self._sequences[index].column)
                 if isinstance(value, int):
-                    drawn.setdefault(row["span_id"], {}).setdefault(index, value)
-        return drawn
+                    keys.setdefault(span, {}).setdefault(index, value)
+            for column in new:
+                if (table, column) in self._defaults and new[column] is not None:
+                    values = defaults.setdefault(span, {}).setdefault(table, {}).setdefault(column, [])
+                    if len(values) < MOST_DEFAULTS:
+                        values.append(new[column])
+        return keys, defaults
 
 
 def _set(column: Generated, value: int | None) -> str:

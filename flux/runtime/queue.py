@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flux.config import Queue as QueueSettings
 from flux.config import duration_seconds
 from flux.encoding import to_json
-from flux.errors import FunctionBroken, NotHandedOff, PayloadTooLarge
-from flux.record import Record
+from flux.errors import FluxError, FunctionBroken, NotHandedOff, PayloadTooLarge
+from flux.record import Record, Span
 from flux.runtime.database import RequestDatabase
 from flux.runtime.failures import failure_of
 from flux.runtime.functions import Function
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 _ENQUEUE = """
     select flux.enqueue(
-        %s, %s::jsonb, queue => %s, delay => %s, run_at => %s, key => %s, unique_for => %s, priority => %s,
-        max_attempts => %s, ordering_key => %s
+        %s, %s::jsonb, queue => %s::text, delay => %s, run_at => %s, key => %s::text, unique_for => %s,
+        priority => %s::integer, max_attempts => %s::integer, ordering_key => %s::text
     )
 """
+
+#: What the database refuses, by SQLSTATE; and the class of those that say that a value is none of its type.
+_REFUSED: dict[str, type[FluxError]] = {error.code: error for error in (NotHandedOff, PayloadTooLarge)}
+_DATA = "22"
 
 
 class Queue:
@@ -64,13 +68,12 @@ class Queue:
             span.input = self._record.json(given)
             target = self._find(name)
             if target is not None:
-                queue = queue or target.handoffs.queue
-                max_attempts = max_attempts or target.handoffs.max_attempts
+                queue = target.handoffs.queue if queue is None else queue
+                max_attempts = target.handoffs.max_attempts if max_attempts is None else max_attempts
             if unique_for is not None and key is None:
                 raise NotHandedOff(f"a job for {name} is to be unique for a time, but has no key")
-            job = self._database.hand_off(
+            job = self._enqueue(
                 span,
-                _ENQUEUE,
                 name,
                 self._payload(name, given),
                 queue,
@@ -79,7 +82,7 @@ class Queue:
                 key,
                 _interval("unique_for", unique_for),
                 priority,
-                max_attempts or self._settings.max_attempts,
+                self._settings.max_attempts if max_attempts is None else max_attempts,
                 ordering_key,
             )
         except BaseException as error:
@@ -88,6 +91,16 @@ class Queue:
         span.output = self._record.json({"job": job})
         self._record.close(span)
         return int(job)
+
+    def _enqueue(self, span: Span, *options: Any) -> Any:
+        try:
+            return self._database.hand_off(span, _ENQUEUE, *options)
+        except Exception as error:
+            state, diagnosis = getattr(error, "sqlstate", None) or "", getattr(error, "diag", None)
+            if diagnosis is None or (state not in _REFUSED and not state.startswith(_DATA)):
+                raise
+            refused = _REFUSED.get(state, NotHandedOff)
+            raise refused(diagnosis.message_primary, hint=diagnosis.message_hint) from None
 
     def _find(self, name: str) -> Function | None:
         """The function, if there is one; what is broken now may be mended until the job runs."""
@@ -112,5 +125,5 @@ def _interval(option: str, value: float | str | timedelta | None) -> timedelta |
         return timedelta(0)
     try:
         return timedelta(seconds=duration_seconds(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise NotHandedOff(f'{option} is {value!r}, not seconds or text such as "5m"') from None

@@ -23,6 +23,7 @@ from flux.runtime.chance import record_chance
 from flux.runtime.clock import record_clock
 from flux.runtime.ctx import Ctx
 from flux.runtime.database import RequestDatabase
+from flux.runtime.database_role import CALLER, SERVICE, as_refusal
 from flux.runtime.deadline import Interrupted, Watchdog, bound_sleep
 from flux.runtime.events import Events
 from flux.runtime.execution import Execution, reset_current, set_current
@@ -33,6 +34,7 @@ from flux.runtime.job_failures import job_failure, job_outcome, job_refusal, job
 from flux.runtime.loader import Registry
 from flux.runtime.logs import record_logs
 from flux.runtime.outbound import record_outbound
+from flux.runtime.query import Queries
 from flux.runtime.queue import Queue
 from flux.runtime.recalled import Recalled
 from flux.runtime.response import Response, render
@@ -95,6 +97,7 @@ class Runtime:
         self.redactor = Redactor(project.recording.redact)
         self.inflight = inflight
         self.database = Database(database_url, pool_size)
+        self.queries = Queries(self.database, lambda: self.project.queries)
         self.writer = Writer(self.database, inflight)
         self._on_stuck = on_stuck
         self._watchdog = Watchdog(self._stuck)
@@ -126,6 +129,7 @@ class Runtime:
         """Other code and settings from the next request on; requests in flight finish on what they began with."""
         self.project, self.redactor = project, Redactor(project.recording.redact)
         before, self.registry, self.code_sha = self.registry, registry, code_sha
+        self.queries.forget()
         registry.generation.prepare()
         before.generation.retire()
 
@@ -152,7 +156,7 @@ class Runtime:
         """
         registry = registry or self.registry
         record = self._record(context, function.name, bound.given, registry)
-        slot = self.inflight.claim(context, function.name, record.input)
+        slot = self.inflight.claim(record.shown, function.name, record.input)
         timeout = function.timeout or self.project.functions.timeout
         execution = Execution(record, timeout, time.monotonic() + timeout, recalled=recalled)
         root = self._open_root(record, recalled)
@@ -254,6 +258,7 @@ class _Run:
         self.record = execution.record
         self.root = root
         self.transaction = Transaction(runtime.database, self.record, function.isolation)
+        self.transaction.timeout = runtime.project.queries.timeout
         if execution.recalled is not None and (before := execution.recalled.before_statement) is not None:
             self.transaction.before_statement = lambda span: before(self.record, span)
 
@@ -278,7 +283,9 @@ class _Run:
 
     def _attempt(self) -> Reply:
         record, function = self.record, self.function
-        database = RequestDatabase(self.transaction, record)
+        database = RequestDatabase(self.transaction, record, self.runtime.project.auth.role_claim, self.runtime.queries)
+        if function.db_role != SERVICE:
+            record.attributes["db.role"] = database.become(function.db_role)
         ctx = Ctx(
             self.execution,
             database,
@@ -326,7 +333,9 @@ class _Run:
         record = self.record
         error = self._named(error)
         failure = failure_of(error, record)
-        problem = _problem(DatabaseUnavailable() if self.transaction.lost else error)
+        asked = self.function.db_role == CALLER
+        refusal = as_refusal(error, record.context.claims) if asked else None
+        problem = _problem(DatabaseUnavailable() if self.transaction.lost else refusal or error)
         outcome = "timeout" if isinstance(error, FunctionTimeout) else _outcome(problem.status)
         if record.context.job is not None:
             self.transaction.failed = job_failure(error)

@@ -21,6 +21,8 @@ from flux.engine.binaries import wheel_binaries
 from flux.errors import CannotBisect, NotARepository, UnknownCommit, UsageError
 from flux.gateway.once import run_once
 
+pytestmark = pytest.mark.slow
+
 #: What tells each fault from what is right; None: that the request fails.
 EXPECT = {
     "subscribe": None,
@@ -52,7 +54,6 @@ def found(shop: Planted, *arguments: str):
     return json.loads(result.stdout)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", EXPECT)
 def test_a_planted_fault_is_found_in_about_log2_runs(shop, fault):
     """Five kinds of faults: an exception, a wrong answer, a wrong row, a call too many, a query a row."""
@@ -71,7 +72,6 @@ def test_a_planted_fault_is_found_in_about_log2_runs(shop, fault):
     assert shop.repository.state() == before
 
 
-@pytest.mark.slow
 def test_the_answer_reads_as_on_the_product_page(shop):
     """A line a commit, then the commit with subject, date and author, then how to compare; no good commit is needed."""
     result = run(shop, "--request", shop.requests["subscribe"][:8])
@@ -93,7 +93,6 @@ def test_the_answer_reads_as_on_the_product_page(shop):
     assert "Bisecting" in result.stdout
 
 
-@pytest.mark.slow
 def test_commits_that_cannot_be_loaded_are_skipped_and_named(shop):
     """Two broken commits lie in the way of one who asks between close ends."""
     first = shop.shas.index(shop.broken[0])
@@ -109,7 +108,6 @@ def test_commits_that_cannot_be_loaded_are_skipped_and_named(shop):
     assert "functions/shop.py:1: SyntaxError" in skipped.stdout
 
 
-@pytest.mark.slow
 def test_a_fault_that_came_by_a_merge_is_found_on_its_branch(shop):
     """Not the merge broke it but one commit of the branch; without a good end it is found too."""
     answer = found(shop, "--request", shop.requests["quote"], "--expect", EXPECT["quote"])
@@ -118,7 +116,6 @@ def test_a_fault_that_came_by_a_merge_is_found_on_its_branch(shop):
     assert answer["before"]["commit"] == shop.repository.git("rev-parse", f"{shop.commits['quote']}^")
 
 
-@pytest.mark.slow
 def test_without_an_expectation_a_good_request_is_bisected_by_what_it_does(shop):
     """`first commit that does what was recorded`: nobody has to say what is wrong with it."""
     answer = found(shop, "--request", shop.requests["report"], "--bad", shop.shas[-1])
@@ -127,7 +124,6 @@ def test_without_an_expectation_a_good_request_is_bisected_by_what_it_does(shop)
     assert answer["first_bad"]["commit"] == shop.commits["report"]
 
 
-@pytest.mark.slow
 def test_a_script_decides_with_the_replay_and_the_sandbox(shop):
     """What no comparison can say, a few lines of a script can: 0 is good, 125 is not known, the rest is bad."""
     script = (

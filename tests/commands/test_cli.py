@@ -16,7 +16,19 @@ from flux.config import Project
 from flux.errors import NotRecorded
 
 FLUX = Path(sys.executable).with_name("flux")
-HEAVY = {"falcon", "gunicorn", "psycopg", "sqlglot", "rich", "msgspec", "orjson", "watchfiles", "wasmtime", "urllib3"}
+HEAVY = {
+    "falcon",
+    "gunicorn",
+    "psycopg",
+    "sqlglot",
+    "rich",
+    "msgspec",
+    "orjson",
+    "watchfiles",
+    "wasmtime",
+    "urllib3",
+    "textual",
+}
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_migrate_in_json_has_stable_keys(flux):
     """A deployment script reads it."""
     answer = json.loads(flux("db", "migrate", "--json").stdout)
 
-    assert set(answer) == {"migrations", "made", "dropped", "tables", "warnings", "hook_faults"}
+    assert set(answer) == {"migrations", "made", "dropped", "tables", "warnings", "policies", "hook_faults"}
     assert answer["migrations"][-1] == "db/migrations/0001_notes.sql"
     assert answer["tables"] == [{"table": "public.notes", "outcome": "tracked"}]
 

@@ -10,6 +10,7 @@ import story
 from repository import Repository
 
 from flux.commands.why import why
+from flux.deploy.commits import Commits
 from flux.errors import Ambiguous, NotFound
 
 DUPLICATE = """\
@@ -171,6 +172,11 @@ def committed(changed, database_url):
     return repository, shas
 
 
+def shown(repository, sha):
+    """A commit as it is named: a digit longer where seven would be a version number."""
+    return Commits(repository.root).find(sha).name
+
+
 def ran_in(database_url, request, code_sha):
     """Another code for a request of the story."""
     with psycopg.connect(database_url) as connection:
@@ -185,17 +191,19 @@ def suspects_of(project, *arguments):
 
 def test_the_commit_that_wrote_the_failing_line_is_the_first_suspect(changed, committed):
     """Between a good and a bad run lie few commits, and fewer that touched what failed."""
-    _, shas = committed
+    repository, shas = committed
+    names = [shown(repository, sha) for sha in shas]
+    indents = [" " * (len(name) + 6) for name in names]
 
     assert (
         suspects_of(changed)
         == f"""\
-    {shas[2][:7]}  "feat: ids\\x1b[2J of ours"
-             2026-03-01 by alice@example.com, wrote functions/create_user.py:6
-    {shas[3][:7]}  "chore"
-             2026-03-01 by alice@example.com, touched functions/create_user.py
-    2 more commits between the last good run in {shas[0][:7]} and the first bad one in
-    {shas[4][:7]}
+    {names[2]}  "feat: ids\\x1b[2J of ours"
+{indents[2]}2026-03-01 by alice@example.com, wrote functions/create_user.py:6
+    {names[3]}  "chore"
+{indents[3]}2026-03-01 by alice@example.com, touched functions/create_user.py
+    2 more commits between the last good run in {names[0]} and the first bad one in
+    {names[4]}
     → flux bug bisect --request d0b1e000"""
     )
 
@@ -225,14 +233,14 @@ def test_commits_that_touched_nothing_of_the_stack_are_said_to(changed, committe
 
 def test_suspects_end_where_the_error_first_came(changed, committed, database_url):
     """What was committed after the first failure did not cause it."""
-    _, shas = committed
+    repository, shas = committed
     first = "0f0f0f0f-0000-4000-8000-000000000009"
     with psycopg.connect(database_url) as connection:
         story.request(connection, first, "2026-03-10T14:59:00Z", **story.failed_columns(story.UNIQUE, code_sha=shas[2]))
 
     found = suspects_of(changed)
 
-    assert f"the first bad one in {shas[2][:7]}" in " ".join(found.split())
+    assert f"the first bad one in {shown(repository, shas[2])}" in " ".join(found.split())
     assert shas[3][:7] not in found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 
 import pytest
 from repository import Repository
@@ -96,5 +97,7 @@ def test_what_is_no_file_is_left_alone(tmp_path):
     """Reading from a pipe waits for ever."""
     write(tmp_path, {"flux.toml": ""})
     os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
 
     assert project_files(tmp_path) == ["flux.toml"]

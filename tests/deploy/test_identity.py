@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,20 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def test_a_link_to_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Reading from a pipe waits for ever, and a server would not start."""
+    (tmp_path / "app.py").write_text("one = 1\n")
+    before = code_sha(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "nowhere").symlink_to("gone")
+
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from pathlib import Path; from {code_sha.__module__} import code_sha;"
+         "print(code_sha(Path('.')))"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True,
+    )  # fmt: skip
+
+    assert ended.stdout.strip() == before

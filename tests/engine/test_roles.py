@@ -18,6 +18,8 @@ from flux.engine.installer import install, status
 from flux.engine.server import embedded
 from flux.errors import NotPermitted
 
+pytestmark = pytest.mark.slow
+
 Owner = Callable[..., str]
 
 

@@ -20,7 +20,7 @@ from flux.engine.keeper import server_pid
 from flux.engine.server import database, database_name
 
 Use = Callable[..., User]
-pytestmark = pytest.mark.usefixtures("postgres")
+pytestmark = [pytest.mark.usefixtures("postgres"), pytest.mark.slow]
 
 
 def ask(url: str, query: str) -> object:

@@ -19,7 +19,7 @@ from flux.engine.server import database
 from flux.errors import CannotWrite, DatabaseUnavailable
 
 Use = Callable[..., User]
-pytestmark = pytest.mark.usefixtures("postgres")
+pytestmark = [pytest.mark.usefixtures("postgres"), pytest.mark.slow]
 
 
 @pytest.fixture

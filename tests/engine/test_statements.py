@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from flux.engine.statements import controls_transaction, describe, is_single, may_write, tables
+from flux.engine.statements import (
+    controls_transaction,
+    describe,
+    is_single,
+    may_write,
+    outlives_transaction,
+    tables,
+)
 
 READERS = frozenset({"count", "lower", "now", "max"})
 
@@ -61,6 +68,19 @@ def test_what_may_write_or_lock_is_a_writer(statement):
         "set session authorization postgres",
         "do $$begin perform set_config('role', 'postgres', true); end$$",
         "set local flux.request_id = 'x'",
+        'set local "role" = flux_app',
+        "set local flux . \"claims\" = '{}'",
+        'reset "flux".claims',
+        'set U&"r\\006fle" = flux_app',
+        "set local session_authorization = postgres",
+        "select set_config(/**/'role', 'flux_app', true)",
+        "select set_config('ro' || 'le', 'flux_app', true)",
+        "select set_config(E'r\\x6fle', 'flux_app', true)",
+        "select set_config(setting_name => 'role', new_value => 'x', is_local => true)",
+        "select \"set_config\"('flux.claims', '{}', true)",
+        "select set_config(%s, %s, true)",
+        "update pg_settings set setting = 'flux_app' where name = 'role'",
+        'update pg_catalog."pg_settings" set setting = $$flux_app$$',
     ],
 )
 def test_control_of_the_transaction_is_seen(statement):
@@ -70,11 +90,39 @@ def test_control_of_the_transaction_is_seen(statement):
 
 @pytest.mark.parametrize(
     "statement",
-    ["select 'commit'", "prepare p as select 1", "insert into rollback values (1)", "set local work_mem = '1MB'"],
+    [
+        "select 'commit'",
+        "prepare p as select 1",
+        "insert into rollback values (1)",
+        "set local work_mem = '1MB'",
+        "select set_config('work_mem', %s, true)",
+    ],
 )
 def test_words_that_only_look_like_control_are_left_alone(statement):
     """Refusing what is harmless would change the user's SQL."""
     assert not controls_transaction(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "outlives"),
+    [
+        ("set search_path = app", True),
+        ("Set Session work_mem = '1MB'", True),
+        ("select 1; set time zone 'UTC'", True),
+        ("select set_config('work_mem', %s, false)", True),
+        ("select set_config('a.b', lower(%s), true), set_config('a.c', 'x, true)', false)", True),
+        ("select set_config('work_mem', %s, %s)", True),
+        ("listen ch", True),
+        ("set local search_path = app", False),
+        ("set constraints all deferred", False),
+        ("set transaction read only", False),
+        ("select set_config('a.b', lower(%s), true), set_config('a.c', '', true)", False),
+        ("update users set name = 'x'", False),
+    ],
+)
+def test_what_is_set_for_a_whole_session_is_seen(statement, outlives):
+    """The next request on that connection would find another search path, and perhaps another table."""
+    assert outlives_transaction(statement) is outlives
 
 
 def test_one_statement_is_told_from_several():
@@ -101,3 +149,16 @@ def test_a_span_is_named_by_operation_and_table(statement, name):
 def test_tables_are_found_behind_joins_and_schemas():
     """A column is as secret in a result as it is in its table."""
     assert tables("select * from app.users u join orders on true where x = 'from nothing'") == ("users", "orders")
+
+
+@pytest.mark.parametrize("name", ["; commit", "o'brien", "it''s; rollback", "/* x", "-- x", "$$", 'a""b; commit'])
+def test_a_quoted_name_is_only_a_name(name):
+    """Whatever it holds, it ends no statement and opens no string that would hide what follows."""
+    reader = f'select "{name}" from users where "{name}" = %s'
+
+    assert not controls_transaction(reader)
+    assert is_single(reader)
+    assert not may_write(reader, READERS)
+    assert may_write(f'select "{name}", nextval(%s) from users', READERS)
+    assert controls_transaction(f'select "{name}"; commit')
+    assert tables(reader) == ("users",)

@@ -18,6 +18,8 @@ from flux.engine.binaries import wheel_binaries
 from flux.engine.cluster import Cluster
 from flux.engine.server import embedded
 
+pytestmark = pytest.mark.slow
+
 
 class Stoppable:
     """A Postgres server that a test may stop and start."""

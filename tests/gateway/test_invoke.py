@@ -11,6 +11,8 @@ import pytest
 from psycopg.rows import dict_row
 from served import FLUX, make_project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def invoke(tmp_path_factory, new_database):
@@ -112,3 +114,13 @@ def test_json_has_the_record_and_the_value(invoke):
 
     assert row["output"]["hello"] == "world"
     assert (row["kind"], row["outcome"], row["status"]) == ("invoke", "ok", 200)
+
+
+def test_claims_and_a_role_stand_for_a_token(invoke):
+    """A function that asks who its caller is can be tried without one; what is not a claim is refused."""
+    done = invoke("hello", "--claim", "sub=ada", "--claim", 'teams=["a"]', "--role", "member")
+
+    assert done.returncode == 0, done.stderr
+    record = newest(invoke)
+    assert (record["actor"], record["claims"]) == ("ada", {"sub": "ada", "teams": ["a"], "role": "member"})
+    assert invoke("hello", "--claim", "sub").returncode == 2

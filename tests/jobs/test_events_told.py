@@ -177,6 +177,16 @@ def test_an_event_of_10_mb_is_refused_with_the_limit(market: Markets) -> None:
     assert shop.ask("select 1 from flux.events") == []
 
 
+def test_an_event_that_no_worker_could_read_is_refused(market: Markets) -> None:
+    """At the publishing, and not where somebody lists events."""
+    shop = market(FUNCTIONS)
+
+    with pytest.raises(BadEvent, match="nested deeper than 200 levels"):
+        publish(shop.url, "nobody.listens", "[" * 300 + "]" * 300, None, "/test")
+
+    assert shop.ask("select 1 from flux.events") == []
+
+
 def test_functions_may_publish_but_not_write_events(market: Markets) -> None:
     """Attribution cannot be faked by accident."""
     shop = market(FUNCTIONS)

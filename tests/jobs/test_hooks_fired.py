@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import psycopg
+import pytest
 from market import Markets
 
 PAID = """
@@ -183,6 +184,21 @@ def test_a_row_too_large_for_a_job_does_not_fail_the_write(market: Markets) -> N
 
     (told,) = shop.seen()
     assert told["new"] == {"id": 1, "status": "paid", "note": {"$omitted": {"bytes": 10_000_002}}}
+
+
+@pytest.mark.parametrize("toml", ["", '[recording]\nredact = ["password"]\n'])
+def test_a_value_nested_too_deep_for_a_job_does_not_fail_the_write(market: Markets, toml: str) -> None:
+    """Postgres keeps what no worker could read, and the other columns are told as ever."""
+    shop = market(PAID, toml=toml)
+    shop.ask("alter table orders add column details jsonb")
+
+    shop.ask(
+        "insert into orders (status, details) values ('paid', (repeat('[', %s) || repeat(']', %s))::jsonb)", 300, 300
+    )
+    shop.work()
+
+    (told,) = shop.seen()
+    assert told["new"] == {"id": 1, "status": "paid", "note": None, "details": {"$omitted": {"bytes": 600}}}
 
 
 def test_redacted_columns_stay_out_of_the_queue(market: Markets) -> None:

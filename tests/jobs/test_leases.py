@@ -8,6 +8,7 @@ import time
 import psycopg
 import pytest
 
+from flux.context import RequestContext
 from flux.gateway.crashes import record_leftovers
 
 JOBS = """
@@ -295,3 +296,48 @@ def test_jobs_for_later_do_not_slow_the_claims_of_now(shop, waiting):
     assert len(shop.query("select * from flux.claim_jobs(null, 'w', 100, '1 hour')")) == 1
 
     assert time.perf_counter() - began < 0.1
+
+
+def test_an_attempt_that_is_taken_up_and_buried_at_once_has_one_record(shop):
+    """Workers of a machine that was away begin by doing both; a request that is there twice cannot be asked about."""
+    shop = shop(JOBS)
+    dead = shop.open()
+    enqueue(shop)
+    [lost] = shop.query("select * from flux.claim_jobs(null, 'of-the-dead@here', 1, '0 seconds')")
+    dead.inflight.claim(RequestContext(request_id=lost["request_id"], kind="job"), "write", b"{}")
+    left = shop.root / "inflight" / "of-the-dead.inflight"
+    left.write_bytes(dead.inflight.path.read_bytes())
+
+    with psycopg.connect(shop.url) as other:
+        other.execute("select * from flux.claim_jobs(null, 'other', 1, '1 hour')").fetchall()
+        undertaker = threading.Thread(target=record_leftovers, args=(shop.runtime.database, left.parent))
+        undertaker.start()
+        shop.until("select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+        other.commit()
+    undertaker.join()
+
+    assert shop.value("select count(*) from flux.trace_requests where request_id = %s", lost["request_id"]) == 1
+
+
+def test_an_attempt_that_cannot_be_ended_is_counted_when_its_worker_stops(shop, monkeypatch):
+    """A job that is stuck each time must come to an end, however often its workers are started anew."""
+    monkeypatch.setattr("flux.jobs.attempt.GRACE", 1.0)
+    shop = shop("""
+        import threading
+
+        go = threading.Event()
+
+        @function(timeout="100ms", max_attempts=1)
+        def stuck(ctx) -> None:
+            go.wait()
+    """)
+    job = shop.value("select flux.enqueue('stuck', max_attempts => 1)")
+    service = shop.work(concurrency=1)
+    shop.until("select * from flux.jobs where worker is not null")
+
+    service.stop()
+
+    dead = shop.finished(job)
+    assert (dead["state"], dead["attempt"]) == ("dead", 1)
+    assert dead["error"] == "it ran longer than its timeout and could not be stopped"
+    shop.runtime.registry.functions["stuck"].handler.__globals__["go"].set()

@@ -108,7 +108,20 @@ def test_a_key_may_be_taken_for_a_time_past_the_end_of_its_job(shop):
 
 
 @pytest.mark.parametrize(
-    "options", [{"unique_for": "1h"}, {"delay": "five parrots"}, {"unique_for": "-1s", "key": "k"}]
+    "options",
+    [
+        {"unique_for": "1h"},
+        {"delay": "five parrots"},
+        {"delay": 1e30},
+        {"unique_for": "-1s", "key": "k"},
+        {"run_at": "infinity"},
+        {"max_attempts": 0},
+        {"max_attempts": -1},
+        {"priority": 10**11},
+        {"priority": "high"},
+        {"queue": ""},
+        {"queue": "a\nb"},
+    ],
 )
 def test_options_that_cannot_be_are_refused(shop, options):
     """A delay that was not understood must not become none."""
@@ -187,3 +200,34 @@ def test_functions_may_push_from_their_sql_and_touch_the_queue_in_no_other_way(s
         "select flux.add_job('cron', 'by_sql', '{}')",
     ):
         assert shop.call("meddle", statement=statement).record.failure.code == "42501", statement
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "flux.enqueue('welcome', run_at => '-infinity')",
+        "flux.enqueue('welcome', run_at => '20000-01-01')",
+        "flux.enqueue('welcome', (repeat('{\"a\":', 201) || '1' || repeat('}', 201))::jsonb)",
+        "flux.enqueue('welcome', max_attempts => 0)",
+        "flux.enqueue('welcome', queue => '')",
+    ],
+)
+def test_what_no_worker_could_read_is_refused_in_sql_too(shop, call):
+    """A row that cannot be read would keep every worker from all the others."""
+    shop = shop(PUSHING)
+
+    with psycopg.connect(shop.url) as connection, pytest.raises(psycopg.Error) as refused:
+        connection.execute(f"select {call}")
+
+    assert refused.value.sqlstate == "XF506"
+
+
+def test_an_input_of_many_levels_is_read_where_it_runs(shop):
+    """What is taken is also run."""
+    shop = shop(PUSHING)
+    deep = "(repeat('{\"a\":', 198) || '1' || repeat('}', 198))::jsonb"
+
+    job = shop.value(f"select flux.enqueue('welcome', jsonb_build_object('name', {deep}))")
+    shop.work()
+
+    assert "name: expected `str`" in shop.finished(job)["error"]

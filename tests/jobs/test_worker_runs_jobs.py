@@ -340,3 +340,52 @@ def test_jobs_pushed_by_jobs_are_one_trace(shop, outcome):
     rows = shop.until("select * from flux.trace_requests where function = 'third'")
     assert {row["trace_id"] for row in rows} == {reply.record.context.request_id.hex}
     assert rows[0]["outcome"] == outcome
+
+
+def test_a_job_that_cannot_be_read_does_not_end_the_worker(shop):
+    """A worker that fetches no more looks as if it had nothing to do."""
+    shop = shop(JOBS)
+    deep = "(repeat('{\"a\":', 2000) || '1' || repeat('}', 2000))::jsonb"
+    shop.query(f"insert into flux.jobs (kind, queue, function, input) values ('job', 'default', 'write', {deep})")
+    shop.work()
+    shop.until("select 1 from flux.jobs where worker is not null")
+
+    shop.query("delete from flux.jobs")
+    job = enqueue(shop, "write", text="next")
+
+    assert shop.finished(job)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"),
+    [("0", 0), ("timedelta(minutes=5)", 300), ("1e300", 315_360_000), ("float('inf')", 315_360_000)],
+)
+def test_a_job_may_ask_for_any_wait(shop, after, seconds):
+    """A number out of a header of somebody else's must not lose the record of the attempt."""
+    shop = shop(f"""
+        from datetime import timedelta
+
+        @function
+        def again(ctx) -> None:
+            raise Retry(after={after})
+    """)
+    job = enqueue(shop, "again", ", max_attempts => 1000000")
+    service = shop.work(concurrency=1)
+
+    [request] = shop.until("select * from flux.trace_requests where function = 'again' limit 1")
+    service.stop()
+    wait = shop.value("select extract(epoch from run_at - created_at) from flux.jobs where job_id = %s", job)
+    assert request["error_type"] == "Retry"
+    assert abs(float(wait) - seconds) < 5
+
+
+def test_a_job_names_its_latest_attempt(shop):
+    """`flux queue dead` shows jobs; the question about one is the next thing that is asked."""
+    shop = shop(JOBS)
+    job = enqueue(shop, "end", ", max_attempts => 1", how="http")
+    with pytest.raises(Exception, match=f"no attempt at job:{job} is recorded"):
+        shop.value("select flux.request_named(%s)", f"job:{job}")
+    shop.work()
+    shop.finished(job)
+
+    assert shop.value("select flux.request_named(%s)", f"job:{job}") == shop.requests(job)[0]["request_id"]

@@ -18,6 +18,7 @@ NOW = datetime.now().astimezone().replace(hour=15, minute=30, second=0, microsec
         ("1h30m ago", NOW - timedelta(hours=1, minutes=30)),
         ("now", NOW),
         ("14:00", NOW.replace(hour=14, minute=0)),
+        ("18:00", NOW.replace(hour=18, minute=0) - timedelta(days=1)),
         ("today", NOW.replace(hour=0, minute=0)),
         ("2026-03-10T14:00Z", datetime(2026, 3, 10, 14, tzinfo=UTC)),
         ("2026-03-10 14:00+02:00", datetime(2026, 3, 10, 12, tzinfo=UTC)),

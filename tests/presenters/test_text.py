@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux.presenters.text import cut, pad, paint, render, safe, width, wrap
+from flux.presenters.text import cut, pad, paint, pieces, render, safe, width, wrap
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\u202egnp.exe"
 
@@ -35,8 +35,19 @@ def test_colours_are_there_only_when_asked_for():
 
 
 def test_recorded_text_cannot_forge_colours():
-    """The marks that stand for colours are taken out of what is painted."""
-    assert render(paint("a\ue003b", "green"), color=True) == "\x1b[32mab\x1b[0m"
+    """The marks that stand for colours hold a secret, so that what was not cleaned can do no harm either."""
+    assert render(paint("a\ue003b", "green"), color=True) == "\x1b[32ma\ue003b\x1b[0m"
+    assert render("a\ue003b\ue000", color=True) == "a\ue003b\ue000"
+    assert list(pieces("a\ue003b" + paint("c", "red", "bold") + "d")) == [
+        ("a\ue003b", frozenset()), ("c", frozenset({"red", "bold"})), ("d", frozenset()),
+    ]  # fmt: skip
+
+
+def test_what_a_program_colours_itself_is_as_safe():
+    """The full screen gets the same text."""
+    text = "".join(piece for piece, _ in pieces(paint(EVIL, "red") + EVIL))
+
+    assert text == render(paint(EVIL, "red") + EVIL, color=False)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ TABLES = """
         token   text
     );
     create table notes (text text);
+    create table tickets (
+        id      uuid primary key default gen_random_uuid(),
+        made_at timestamptz not null default clock_timestamp(),
+        title   text
+    );
     create table counters (name text primary key, value bigint not null default 0);
     create function count_orders() returns trigger language plpgsql as $$
     begin
@@ -117,6 +122,16 @@ FUNCTIONS = """
         time.sleep(pause)
         ctx.db.execute("update counters set value = value + 1 where name = 'hits'")
         return {"before": before}
+
+
+    @function(route="POST /tickets")
+    def open_tickets(ctx, titles: list[str]) -> list:
+        return ctx.db.all("insert into tickets (title) select unnest(%s::text[]) returning *", titles)
+
+
+    @function(route="GET /tickets/{id}")
+    def ticket(ctx, id: str) -> dict:
+        return ctx.db.one("select * from tickets where id = %s", id)["title"]
 
 
     @function(route="GET /boom")
@@ -295,6 +310,8 @@ def traffic(incident: Incident, http: httpx.Client) -> None:
     http.post("/users/99/orders", json={"price": 5})
     http.post("/users/1/orders", json={"price": "many"})
     http.post("/quote", json={"price": 7})
+    for opened in http.post("/tickets", json={"titles": ["it's \\ late", "lost"]}).json():
+        http.get(f"/tickets/{opened['id']}")
     http.get("/boom")
     http.get("/hello?name=ann")
     http.get("/nowhere")

@@ -76,8 +76,8 @@ def test_tables_of_other_schemas_are_quoted():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "status", "status<", "<500", "status<500 or db=1", "status<500 and", "total=5", "Status=200", "duration<soon",
-     "output[x]=1", "import os"],
+    ["", "status", "status<", "<500", "status<<500", "status=<500", "status<500 or db=1", "status<500 and", "total=5",
+     "Status=200", "duration<soon", "output[x]=1", "import os"],
 )  # fmt: skip
 def test_what_is_not_understood_is_an_error(text):
     """A condition that means nothing would make every commit bad."""

@@ -64,7 +64,9 @@ MUTATIONS = [
 
 
 @contextmanager
-def request(url: str, *, far: bool) -> Iterator[tuple[RequestDatabase, Record, Transaction]]:
+def request(
+    url: str, *, far: bool, keys: RecordedKeys | None = None
+) -> Iterator[tuple[RequestDatabase, Record, Transaction]]:
     """The database of a replay, which has recorded keys."""
     database = Database(url, 1)
     database.open()
@@ -74,7 +76,7 @@ def request(url: str, *, far: bool) -> Iterator[tuple[RequestDatabase, Record, T
     record.open("gateway", "POST /x")
     record.open("function", "x")
     transaction = Transaction(database, record)
-    keys = RecordedKeys(SPANS, MUTATIONS, COLUMNS)  # type: ignore[arg-type]
+    keys = keys or RecordedKeys(SPANS, MUTATIONS, COLUMNS)  # type: ignore[arg-type]
     transaction.before_statement = lambda span: keys.before_statement(record, span)
     try:
         yield RequestDatabase(transaction, record), record, transaction
@@ -147,3 +149,40 @@ def test_functions_of_the_project_cannot_set_sequences_this_way(url: str) -> Non
         own.execute("set role flux_app")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             own.execute("select flux.set_sequence('public.notes_id_seq', 'public.notes', 'id', 5)")
+
+
+def test_defaults_drawn_at_random_or_from_the_time_come_out_as_recorded(url: str) -> None:
+    """A key that another request names must be the key it named then; what was not recorded is drawn as ever."""
+    known, when = "5eedf00d-0000-4000-8000-000000000001", "2020-02-02 02:02:02+00:00"
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            """
+            create table "Odd tickets" (
+                "Id" uuid default gen_random_uuid(),
+                made_at timestamptz default now(),
+                note text default md5(random()::text)
+            );
+            grant select, insert on "Odd tickets" to flux_app;
+            select flux.recall_defaults()
+            """
+        )
+    table = 'public."Odd tickets"'
+    new = [{"Id": known, "made_at": when, "note": "it's \\"}, {"Id": known.replace("5eed", "feed"), "made_at": when}]
+    drawn = [
+        {"id": number, "span_id": 9, "table_name": table, "operation": "INSERT", "new_values": values}
+        for number, values in enumerate(new)
+    ]
+    spans = [*SPANS[:2], {"span_id": 9, "parent_id": 2, "kind": "db", "name": 'insert "Odd tickets"'}]
+    columns = [Column(table, name, None) for name in ("Id", "made_at", "note")]
+    with request(url, far=False, keys=RecordedKeys(spans, drawn, columns)) as (db, _, _):
+        db.execute("set local time zone 'UTC'")
+        first, second, third = db.all(
+            """insert into "Odd tickets" (note) values ('a'), ('b'), ('c') returning "Id"::text, made_at::text"""
+        )
+        later = db.one('insert into "Odd tickets" default values returning "Id"::text, note')
+
+    assert first == {"Id": known, "made_at": "2020-02-02 02:02:02+00"}
+    assert second["Id"] == known.replace("5eed", "feed")
+    assert third["Id"] not in (first["Id"], second["Id"])
+    assert later["Id"] not in (known, first["Id"], second["Id"])
+    assert len(later["note"]) == 32

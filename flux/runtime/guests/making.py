@@ -8,6 +8,7 @@ from typing import Any
 
 from flux.errors import BadDefinition, OutsideRequest
 from flux.runtime.ctx import Ctx
+from flux.runtime.database_role import SERVICE, database_role
 from flux.runtime.deadline import stops_itself
 from flux.runtime.definition import (
     check_path,
@@ -26,7 +27,7 @@ from flux.runtime.guests.wire import RESPONSE, response_of
 from flux.runtime.handoffs import OPTIONS, HandoffReader
 
 #: The options of every function beside those that hand work to it.
-OWN_OPTIONS = ("name", "route", "timeout", "attempts", "isolation")
+OWN_OPTIONS = ("name", "route", "timeout", "attempts", "isolation", "db_role")
 
 
 def make_guest_function(
@@ -70,6 +71,7 @@ def make_guest_function(
         line=line,
         arguments=arguments,
         handoffs=HandoffReader(name, place, arguments).read(handoffs),
+        db_role=database_role(options.get("db_role") or SERVICE, name, place),
         language=language,
         runtime=runtime,
     )

@@ -84,10 +84,7 @@ def _value(host: Host, args: Args) -> Any:
 def _query(host: Host, args: Args) -> Any:
     form = args.take("query", dict)
     args.end()
-    query = getattr(host.ctx.db, "query", None)
-    if query is None:
-        raise GuestProtocol("this version of Flux has no structured queries", hint="Write SQL: db.all, db.one.")
-    return query(form)
+    return host.ctx.db.query(form)
 
 
 def _commit(host: Host, args: Args) -> None:

@@ -111,6 +111,8 @@ export interface Definition<Input extends Schema, Output extends Schema> {
   /** How often a request may run that fails for want of serialization. */
   attempts?: number;
   isolation?: "read committed" | "repeatable read" | "serializable";
+  /** "service", "caller", or a role of db/policies.toml. */
+  dbRole?: string;
   queue?: string;
   maxAttempts?: number;
   /** Five fields: "30 2 * * MON-FRI". */
@@ -140,9 +142,8 @@ export interface FluxFunction {
 export function defineFunction<const Input extends Schema = JSONSchema, const Output extends Schema = JSONSchema>(
   definition: Definition<Input, Output>,
 ): FluxFunction {
-  const { maxAttempts, ...rest } = definition;
-  const options = maxAttempts === undefined ? rest : { ...rest, max_attempts: maxAttempts };
-  return Object.freeze({ [DEFINITION]: { ...options, place: new Error().stack ?? "" } });
+  const { maxAttempts: max_attempts, dbRole: db_role, ...rest } = definition;
+  return Object.freeze({ [DEFINITION]: { ...rest, max_attempts, db_role, place: new Error().stack ?? "" } });
 }
 
 /** The value that a schema lets through. */

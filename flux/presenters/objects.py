@@ -1,0 +1,62 @@
+"""Recorded values in the short form in which people write objects: { email: "a@b.com" }, on one line or on several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+_BARE = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+
+#: What is nested deeper than this is shown as compact JSON, so that a value made to be deep costs no stack.
+_DEEPEST = 40
+
+
+def object_text(value: Any, depth: int = 0) -> str:
+    """A value on one line: keys bare where they can be, strings in quotes; what was too large to keep says so."""
+    if _is_omitted(value):
+        return _omitted(value)
+    if not isinstance(value, dict | list) or not value or depth > _DEEPEST:
+        return _scalar(value)
+    if isinstance(value, list):
+        return f"[{', '.join(object_text(item, depth + 1) for item in value)}]"
+    return f"{{ {', '.join(f'{_key(key)}: {object_text(item, depth + 1)}' for key, item in value.items())} }}"
+
+
+def object_lines(value: Any, columns: int, depth: int = 0) -> Iterator[str]:
+    """A value on as many lines as it takes: what does not fit into so many columns goes on below, a member a line."""
+    short = object_text(value)
+    if not isinstance(value, dict | list) or not value or len(short) <= columns or _is_omitted(value):
+        yield short
+        return
+    if depth > _DEEPEST:
+        yield short
+        return
+    opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    members = (
+        [("", item) for item in value] if isinstance(value, list) else [(f"{_key(k)}: ", v) for k, v in value.items()]
+    )
+    yield opening
+    for label, item in members:
+        for number, line in enumerate(object_lines(item, columns - 2 - len(label), depth + 1)):
+            yield "  " + ("" if number else label) + line
+    yield closing
+
+
+def _scalar(value: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _scalar(name)
+
+
+def _is_omitted(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"$omitted"} and isinstance(value["$omitted"], dict)
+
+
+def _omitted(value: Any) -> str:
+    omitted = value["$omitted"]
+    return f"{omitted.get('bytes')} bytes, not kept; begins {omitted.get('head', '')}"
