@@ -83,6 +83,18 @@ def _ran_by(language: str, runtime: str | None) -> str:
     return f"{language} on {runtime} {version(runtime)}" if runtime else language
 
 
+def _wasmtime() -> Iterator[Finding]:
+    from flux.runtime.guests.wasm.capi import WRITTEN_FOR, missing
+
+    if missing:
+        yield Finding(
+            "wasmtime",
+            "note",
+            f"its slower interface is used: {', '.join(missing)}",
+            f"Install the version that Flux is written for: `pip install wasmtime=={WRITTEN_FOR}`.",
+        )
+
+
 def _functions(project: Project) -> Iterator[Finding]:
     from flux.runtime.loader import load
 
@@ -95,5 +107,7 @@ def _functions(project: Project) -> Iterator[Finding]:
     if any(runtime for _, runtime in kinds):
         counted = [f"{number} {_ran_by(*kind)}" for kind, number in sorted(kinds.items(), key=str)]
         yield Finding("languages", "ok", ", ".join(counted))
+    if any(runtime == "wasmtime" for _, runtime in kinds):
+        yield from _wasmtime()
     for broken in registry.broken:
         yield Finding("functions", "problem", str(broken), broken.hint)

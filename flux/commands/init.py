@@ -50,11 +50,13 @@ def init(folder: Path, template: str, style: Style) -> None:
     Nothing is overwritten: where one of its files is there already, it makes none and says which.
     """
     from flux.presenters.answer import present_json
-    from flux.presenters.project import present_project
+    from flux.presenters.project import is_built, present_project
 
     root = folder.resolve()
     name = re.sub(r"[^\w.-]+", "-", root.name).strip("-") or "app"
-    files = {path: text.replace("{project}", name) for path, text in template_files(CHOICES[template]).items()}
+    files = template_files(CHOICES[template])
+    build = "flux build\n" if any(is_built(path) for path in files) else ""
+    files = {path: text.replace("{project}", name).replace("{build}", build) for path, text in files.items()}
     there = [path for path in files if (root / path).exists() or (root / path).is_symlink()]
     in_the_way = [path for path in there if path not in KEPT]
     if in_the_way:

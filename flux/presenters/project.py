@@ -29,12 +29,13 @@ def present_project(folder: Path, made: Sequence[str], kept: Sequence[str], styl
         _talk(f"\n  {paint(f'cd {shlex.quote(str(folder))}', 'cyan')}", style)
     else:
         _talk("", style)
-    for command, purpose in (*BUILD, *NEXT) if any(_is_built(path) for path in made) else NEXT:
+    for command, purpose in (*BUILD, *NEXT) if any(is_built(path) for path in made) else NEXT:
         _talk(f"  {paint(command, 'cyan')}", style)
         _talk(f"      {paint(purpose, 'dim')}", style)
 
 
-def _is_built(path: str) -> bool:
+def is_built(path: str) -> bool:
+    """Whether this file of a project says how a function is built."""
     return path.startswith("functions/") and path.endswith("/flux.toml")
 
 

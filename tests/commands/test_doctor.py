@@ -8,9 +8,11 @@ from dataclasses import replace
 import psycopg
 import pytest
 import story
+import wasmtime
 
 from flux.commands.doctor import doctor
 from flux.engine.installer import install
+from flux.runtime.guests.wasm import capi
 
 
 @pytest.fixture
@@ -73,3 +75,27 @@ def test_a_database_without_flux_says_what_to_run(project, bare_url):
 
     assert result.exit_code == 4
     assert "Run `flux db migrate`." in result.output
+
+
+def test_functions_are_counted_by_language(healthy, monkeypatch):
+    """What runs them, in which version, is the first question when one of them does not; and so is why it is slow."""
+    write_wasm(healthy.root / "functions" / "echo")
+    found = {row["subject"]: row["finding"] for row in findings(healthy)}
+    monkeypatch.setattr(capi, "missing", ["wasmtime_store_new"])
+    slower = {row["subject"]: row for row in findings(healthy)}["wasmtime"]
+
+    assert found["languages"] == f"1 wasm on wasmtime {capi.VERSION}"
+    assert "wasmtime" not in found
+    assert (slower["state"], slower["finding"]) == ("note", "its slower interface is used: wasmtime_store_new")
+
+
+def write_wasm(folder):
+    """A function in WebAssembly that gives back what it is given."""
+    module = """(module (import "flux" "call" (func (param i32 i32) (result i64)))
+        (memory (export "memory") 1)
+        (func (export "flux_alloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "flux_handle") (param i32 i32) (result i64)
+          (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))))"""
+    folder.mkdir(parents=True)
+    (folder / "echo.wasm").write_bytes(wasmtime.wat2wasm(module))
+    (folder / "flux.toml").write_text('[wasm]\nmodule = "echo.wasm"\n')

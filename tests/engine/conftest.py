@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +18,13 @@ from flux.engine.server import database
 
 
 @pytest.fixture
-def fresh_project(tmp_path: Path) -> Project:
-    """A project that has never been started."""
-    (tmp_path / "functions").mkdir(exist_ok=True)
-    (tmp_path / "flux.toml").write_text('[project]\nname = "shop"\n')
-    return Project.load(tmp_path)
+def fresh_project() -> Iterator[Project]:
+    """A project that has never been started, in a folder that no other run of pytest closes to other users."""
+    with tempfile.TemporaryDirectory(prefix="flux-test-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder).resolve()
+        (root / "functions").mkdir()
+        (root / "flux.toml").write_text('[project]\nname = "shop"\n')
+        yield Project.load(root)
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ class Asking:
         (root / "functions" / "ask.x").write_text("first line\nsecond line\n")
         (root / "functions" / "own.py").write_text(
             "import time\nfrom flux import Response, function\n\n\n@function\ndef own(ctx, wait: float = 0):\n"
-            "    end = time.monotonic() + wait\n    while time.monotonic() < end:\n        pass\n    return Response({'sum': 2}, 201)\n"
+            "    end = time.monotonic() + wait\n    while time.monotonic() < end:\n        pass\n"
+            "    return Response({'sum': 2}, 201)\n"
         )
         self.root, self.url = root, url
         self.project = Project.load(root)

@@ -198,7 +198,7 @@ _OF_REPLAYS = ("flux.replay", "flux.replay.recorded_input")
 
 
 def essence(record: RecordedRequest) -> dict[str, Any]:
-    """What must be the same when the same code runs again: all but ids, times and durations."""
+    """What must be the same when the same code runs again: all but ids, times, durations and frames of libraries."""
     request = record.request
     names = (
         "method path query route function headers input output status outcome error_type error_message error_code "
@@ -232,10 +232,13 @@ def essence(record: RecordedRequest) -> dict[str, Any]:
 
 
 def without_traces(value: Any) -> Any:
-    """Without the header that names the request itself."""
+    """Without the header that names the request itself, and without what libraries call inside: a connection that
+    counts as far away is asked in another way."""
     if isinstance(value, dict):
         return {name: without_traces(item) for name, item in value.items() if name != "traceparent"}
-    return [without_traces(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [without_traces(item) for item in value if not (isinstance(item, dict) and item.get("own") is False)]
+    return value
 
 
 def differences(a: Any, b: Any, path: str = "") -> list[str]:

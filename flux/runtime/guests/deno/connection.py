@@ -23,8 +23,8 @@ class Gone(Exception):
 class Connection:
     """Raises OSError where nobody listens yet.
 
-    `serves` is set while the worker does what the isolate asked for. `waited` says that the isolate was not at what this
-    connection carries when it was killed.
+    `serves` is set while the worker does what the isolate asked for. `waited` says that the isolate was not at what
+    this connection carries when it was killed.
     """
 
     def __init__(self, path: Path) -> None:
