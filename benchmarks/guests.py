@@ -8,6 +8,7 @@ process, without HTTP. The projects are those of the conformance suite.
 
 - load: a process that has never seen the project until its function has answered once: without and with what was
   compiled before (for TypeScript, Deno's cache; for wasm, Cranelift's).
+- new: a TypeScript module that was never seen, imported into a running process, until it has answered once, in ms.
 - instance: a fresh instance of a core module made and dropped, in µs.
 - call: `add`, p50 and p99 in µs, and how much that is beside native Python.
 - ctx call: what one of 200 calls of ctx.now() adds, in µs.
@@ -40,6 +41,7 @@ from soak import memory_of_all, soaking  # noqa: E402
 from flux.config import Project  # noqa: E402
 from flux.context import RequestContext  # noqa: E402
 from flux.engine.server import database  # noqa: E402
+from flux.runtime.functions import Function  # noqa: E402
 from flux.runtime.runtime import Runtime  # noqa: E402
 
 THREADS = 8
@@ -57,6 +59,34 @@ ready = time.perf_counter()
 reply = run_once(project, sys.argv[2], "add", {"a": 1})
 assert reply.status == 200, reply.record.failure
 print(time.perf_counter() - ready)
+"""
+
+
+_NEW = """
+import { defineFunction } from "flux";
+
+/** What an order of so many pieces costs, with a discount for many, and what of it is tax. */
+interface Quote {
+  readonly pieces: number;
+  readonly price: number;
+  readonly tax: number;
+}
+
+const PRICE = 12.5;
+const TAX = 0.19;
+const DISCOUNTS: ReadonlyArray<readonly [number, number]> = [[1000, 0.7], [100, 0.8], [10, 0.95], [0, 1]];
+
+function priced(pieces: number): Quote {
+  const [, part] = DISCOUNTS.find(([least]) => pieces >= least) ?? [0, 1];
+  const price = Math.round(pieces * PRICE * part * 100) / 100;
+  return { pieces, price, tax: Math.round(price * TAX * 100) / 100 };
+}
+
+export default defineFunction({
+  name: "NAME",
+  input: { type: "object", required: ["a"], properties: { a: { type: "integer" } } },
+  handler: async (ctx, input) => ({ ...priced(input.a), at: await ctx.now() }),
+});
 """
 
 
@@ -109,6 +139,7 @@ def measure(url: str, root: Path, chosen: list[Language], rounds: int, calls: in
                 figures["ctx"].append(ctx_call(runtime) * 1e6)
                 figures["throughput"].append(side_by_side(runtime, calls * 2))
                 figures["instance"] += instances(runtime)
+                figures["new"] += new_functions(runtime)
                 figures["ratio"].append(figures["p50"][-1] / found["python"]["p50"][-1])
     return found
 
@@ -198,9 +229,38 @@ def _maker(runtime: Runtime) -> Callable[[], object] | None:
     return None
 
 
+def new_functions(runtime: Runtime, count: int = 20) -> list[float]:
+    """ms until a new module in TypeScript has answered its first request; nothing for other languages."""
+    from flux.runtime.guests.deno.guest import DenoGuest
+
+    taken: list[float] = []
+    for guest in runtime.registry.generation.guests:
+        if isinstance(guest, DenoGuest) and guest._fleet is not None:
+            folder = Path(tempfile.mkdtemp(prefix="new_", dir=runtime.project.root / "functions"))
+            isolate = guest._fleet.take()
+            for number in range(count):
+                file = folder / f"one_{number}.ts"
+                file.write_text(_NEW.replace("NAME", f"{folder.name}_{number}"))
+                began = time.perf_counter()
+                [told] = isolate.load(file, 10)["functions"]
+                functions: list[Function] = []
+                guest._define(file, told, functions, [])
+                runtime.registry.functions[functions[0].name] = functions[0]
+                context = RequestContext(kind="http", method="POST", path="/new", route="/new", code_sha="bench")
+                reply = runtime.execute(context, functions[0], functions[0].bind_input({"a": number}))
+                taken.append((time.perf_counter() - began) * 1e3)
+                assert reply.status == 200, reply.record.failure
+            guest._fleet.give_back(isolate)
+    return taken
+
+
 def report(chosen: list[Language], found: dict[str, Figures]) -> None:
     """The table."""
     print(f"load average {os.getloadavg()[0]:.1f}")
+    for language in chosen:
+        if new := found[language.folder]["new"]:
+            first, last = statistics.median(new), statistics.quantiles(new, n=10)[-1]
+            print(f"{language.name}: a new module and its first answer {first:.1f} ms, p90 {last:.1f} ms")
     print(
         f"{'':<16}{'first ms':>9}{'load ms':>9}{'instance':>10}{'p50':>8}{'p99':>8}{'beside Python':>20}"
         f"{'ctx call':>10}{'a second':>10}{'MiB':>7}{'each':>6}"

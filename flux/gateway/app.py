@@ -38,8 +38,7 @@ log = logging.getLogger("flux.gateway")
 class Deployment:
     """What answers at one moment: swapped whole, so that no request sees half of two.
 
-    `project` is where the code lies, and the settings it runs with; `version` is that of a deployment in the database.
-    """
+    `project` is the code's place and its settings; `version` is that of a deployment in the database."""
 
     project: Project
     registry: Registry

@@ -63,7 +63,7 @@ LINES = {
 #: Commands that show nothing that was recorded, or, as tail, have a test of their own below.
 WITHOUT = {
     "init", "dev", "serve", "worker", "deploy", "db migrate", "db shell", "db url", "state checkout", "bug bisect",
-    "tail",
+    "tail", "build",
 }  # fmt: skip
 
 

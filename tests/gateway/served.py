@@ -138,7 +138,7 @@ def make_project(root: Path) -> Path:
     return root
 
 
-def eventually(ask: Callable[[], Answer], seconds: float = 5.0) -> Answer:
+def eventually(ask: Callable[[], Answer], seconds: float = 15.0) -> Answer:
     """What ask returns as soon as it is true."""
     end = time.monotonic() + seconds
     while True:
