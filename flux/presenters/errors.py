@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flux.context import short_id
+from flux.deploy.identity import short_code
 from flux.presenters.moments import ago, full
 from flux.presenters.request_line import error_text
 from flux.presenters.text import cut, pad, paint, wrap
@@ -32,6 +33,6 @@ def error_lines(errors: Sequence[Row], columns: int) -> Iterator[str]:
         seen = f"last {ago(row['last_seen'])}"
         if row["times"] > 1:
             seen += f" · first {full(row['first_seen'])}"
-        code = f" · since code {row['first_code_sha'][:12]}" if row["first_code_sha"] else ""
+        code = f" · since code {short_code(row['first_code_sha'])}" if row["first_code_sha"] else ""
         yield under + paint(cut(seen + code, columns - len(under)), "dim")
         yield under + paint(f"flux why {short_id(row['last_request_id']).removeprefix('req:')}", "cyan")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flux.context import short_id
+from flux.deploy.identity import short_code
 from flux.presenters.handed_off import graft
 from flux.presenters.moments import length, precise
 from flux.presenters.request_line import attempt_text, failure_text, origin, outcome_mark
@@ -46,7 +47,7 @@ def heading(request: Row, columns: int, verdict: str | None = None) -> Iterator[
     start = f"  {paint(mark, colour)} {paint(short_id(request['request_id']), 'cyan')}  "
     yield f"{start}{paint(first, 'bold')}{space} {paint(end, colour)}"
     facts = [precise(request["started_at"])]
-    facts += [f"code {request['code_sha'][:12]}"] if request["code_sha"] else ["code not known"]
+    facts += [f"code {short_code(request['code_sha'])}"] if request["code_sha"] else ["code not known"]
     facts += [attempt_text(request)] if attempt_text(request) else []
     facts += [f"by {request['actor']}"] if request["actor"] else []
     facts += [f"handed off by {short_id(request['parent_request_id'])}"] if request["parent_request_id"] else []

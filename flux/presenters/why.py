@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flux.context import short_id
+from flux.deploy.identity import short_code
 from flux.presenters.moments import full
 from flux.presenters.request_line import error_text, failure_text
 from flux.presenters.text import cut, indent, paint, safe, wrap
@@ -165,7 +166,7 @@ def _how_often(since: Row, request: Row) -> str:
         if since["first_request_id"] == request["request_id"]
         else _run(since, "first_request_id", "first_seen")
     )
-    code = f", in code {since['first_code_sha'][:12]}" if since["first_code_sha"] else ""
+    code = f", in code {short_code(since['first_code_sha'])}" if since["first_code_sha"] else ""
     return f"{since['times']} times, first {first}{code}; last {full(since['last_seen'])}"
 
 
@@ -176,7 +177,7 @@ def _run(since: Row, request_id: str, at: str) -> str:
 def _compared(good: str | None, failed: str | None) -> str:
     if good is None or failed is None:
         return "code not known"
-    return "in the same code" if good == failed else f"in code {good[:12]}, not {failed[:12]}"
+    return "in the same code" if good == failed else f"in code {short_code(good)}, not {short_code(failed)}"
 
 
 def suspect_lines(suspects: Answer | None, request: Row, columns: int) -> Iterator[str]:

@@ -183,6 +183,18 @@ def ran_in(database_url, request, code_sha):
         connection.execute("update flux.trace_requests set code_sha = %s where request_id = %s", (code_sha, request))
 
 
+def test_two_trees_of_one_commit_are_told_apart(changed, database_url):
+    """Before a commit, the same commit with other changes on it is what one looks at most."""
+    commit = "a7f91c04d5e6b7a8c9d0e1f2a3b4c5d6e7f8a9b0"
+    ran_in(database_url, story.SIGNED_UP, f"{commit}+111111111111")
+    ran_in(database_url, story.DUPLICATE, f"{commit}+222222222222")
+
+    output = " ".join(story.run(why, changed, "d0b1").output.split())
+
+    assert "in code a7f91c04d5e6+111111111111, not a7f91c04d5e6+222222222222" in output
+    assert "· code a7f91c04d5e6+222222222222" in output
+
+
 def suspects_of(project, *arguments):
     """The section, without its heading."""
     output = story.run(why, project, "d0b1", *arguments).output
