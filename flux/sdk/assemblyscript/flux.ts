@@ -117,6 +117,11 @@ export class Db {
   value(sql: string, parameters: Json[] = []): Json {
     return call("db.value", statement(sql, parameters));
   }
+
+  /** A structured query: its rows, or the number of rows that it wrote. */
+  query(query: Json): Json {
+    return call("db.query", Json.object().set("query", query));
+  }
 }
 
 /** Jobs, which exist exactly if the transaction does. */

@@ -178,6 +178,11 @@ func (DB) Value(to any, sql string, parameters ...any) error {
 	return call(to, "db.value", statement(sql, parameters))
 }
 
+// Query puts the rows of a structured query where `to` points, or the number of rows that it wrote.
+func (DB) Query(to any, query any) error {
+	return call(to, "db.query", Args{"query": query})
+}
+
 func statement(sql string, parameters []any) Args {
 	if parameters == nil {
 		parameters = []any{}

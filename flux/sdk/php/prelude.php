@@ -159,6 +159,12 @@ class Db
     {
         return call('db.value', ['sql' => $sql, 'parameters' => array_values($parameters)]);
     }
+
+    /** A structured query: its rows, or the number of rows that it wrote. */
+    public function query(array $query): mixed
+    {
+        return call('db.query', ['query' => $query]);
+    }
 }
 
 /** Jobs, which exist exactly if the transaction does. */

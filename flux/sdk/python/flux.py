@@ -110,6 +110,10 @@ class Database:
         """The first column of the first row, or None."""
         return call("db.value", sql=sql, parameters=parameters)
 
+    def query(self, query: dict[str, Any]) -> Any:
+        """A structured query: its rows, or the number of rows that it wrote."""
+        return call("db.query", query=query)
+
 
 class Queue:
     """Jobs, which exist exactly if the transaction does."""

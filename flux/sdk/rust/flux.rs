@@ -196,6 +196,12 @@ impl Db {
     pub fn value<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<T> {
         call("db.value", json!({"sql": sql, "parameters": parameters}))
     }
+
+    /// A structured query: its rows, or the number of rows that it wrote.
+    #[track_caller]
+    pub fn query<T: DeserializeOwned>(&self, query: Value) -> Result<T> {
+        call("db.query", json!({"query": query}))
+    }
 }
 
 /// Jobs, which exist exactly if the transaction does.

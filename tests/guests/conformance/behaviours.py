@@ -88,6 +88,25 @@ def an_uncaught_database_error_is_recorded_whole(subject: Subject) -> None:
     assert (function["error"]["table"], function["error"]["constraint"]) == ("users", "users_email_key")
 
 
+def runs_a_structured_query(subject: Subject) -> None:
+    """A query that came as JSON needs no SQL to be put together, in any language."""
+    asked = subject.act(
+        {"do": "insert", "email": "queried@example.com"},
+        {
+            "do": "query",
+            "query": {
+                "table": "users",
+                "columns": ["id", "email"],
+                "filters": [{"column": "email", "value": "queried@example.com"}],
+            },
+        },
+    )
+
+    row, rows = asked.request["output"]["results"]
+    assert rows == [row]
+    assert [span["name"] for span in spans(asked, "db")] == ["insert users", "select users"]
+
+
 def values_arrive_exact(subject: Subject) -> None:
     """A digit that is lost on the way is money."""
     row = subject.result("types")
@@ -399,6 +418,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     a_failure_keeps_its_writes_as_rolled_back,
     catches_a_unique_violation_by_its_type,
     an_uncaught_database_error_is_recorded_whole,
+    runs_a_structured_query,
     values_arrive_exact,
     a_tool_call_is_recorded_and_answered_in_a_replay,
     a_fetch_is_recorded_and_answered_in_a_replay,

@@ -99,6 +99,11 @@ public final class Ctx {
             return ask("db.value", sql, parameters);
         }
 
+        /** A structured query: its rows, or the number of rows that it wrote. */
+        public Object query(Map<String, Object> query) {
+            return Flux.call("db.query", Json.object("query", query));
+        }
+
         private static Object ask(String op, String sql, Object[] parameters) {
             return Flux.call(op, Json.object("sql", sql, "parameters", Arrays.asList(parameters)));
         }

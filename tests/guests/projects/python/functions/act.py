@@ -60,6 +60,10 @@ def insert_caught(ctx, email):
         return {"caught": "UniqueViolation", "code": error.sqlstate, "constraint": error.diag.constraint_name}
 
 
+def query(ctx, query):
+    return ctx.db.query(query)
+
+
 def types(ctx):
     row = ctx.db.one(TYPES)
     return {**row, "bytes": {"$bytes": "AP8="} if row["bytes"] == b"\x00\xff" else None}
@@ -163,9 +167,9 @@ def recurse(ctx):
 
 
 STEPS = {
-    "insert": insert, "read": read, "count": count, "rename": rename, "insert_caught": insert_caught, "types": types,
-    "fail": fail, "http_error": http_error, "fetch": fetch, "tool": tool, "now": now, "uuid": uuid, "random": chance,
-    "own_clock": own_clock, "own_random": own_random, "sleep": sleep, "invoke": invoke, "invoke_caught": invoke_caught,
-    "push": push, "publish": publish, "log": log, "print": say, "secret": secret, "echo": echo, "repeat": repeat,
-    "many": many, "spin": spin, "grow": grow, "recurse": recurse,
+    "insert": insert, "read": read, "count": count, "rename": rename, "insert_caught": insert_caught, "query": query,
+    "types": types, "fail": fail, "http_error": http_error, "fetch": fetch, "tool": tool, "now": now, "uuid": uuid,
+    "random": chance, "own_clock": own_clock, "own_random": own_random, "sleep": sleep, "invoke": invoke,
+    "invoke_caught": invoke_caught, "push": push, "publish": publish, "log": log, "print": say, "secret": secret,
+    "echo": echo, "repeat": repeat, "many": many, "spin": spin, "grow": grow, "recurse": recurse,
 }  # fmt: skip

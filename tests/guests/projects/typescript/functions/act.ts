@@ -50,6 +50,7 @@ const STEPS: Record<string, (ctx: Ctx, step: Step) => unknown> = {
       return { caught: error.name, code: error.code, constraint: error.constraint };
     }
   },
+  query: (ctx, { query }) => ctx.db.query(query),
   types: (ctx) => ctx.db.one(TYPES),
   fail: (_, { message }) => {
     throw new TypeError(message);

@@ -40,6 +40,7 @@ function take(ctx: Ctx, step: Json): Json {
       .set("code", error.get("code"))
       .set("constraint", error.get("constraint"));
   }
+  if (name == "query") return ctx.db.query(step.get("query"));
   if (name == "types") return ctx.db.one(TYPES);
   if (name == "fail") throw new Error(step.get("message").string());
   if (name == "http_error") httpError(<i32>step.get("status").integer(), step.get("message").string());

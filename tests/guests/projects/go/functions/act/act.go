@@ -27,7 +27,7 @@ type step struct {
 	ID                                                         int64
 	Status, Times, Count                                       int
 	Seconds                                                    float64
-	Input, Data, Value, Body                                   any
+	Input, Data, Value, Body, Query                            any
 	Fields                                                     flux.Args
 	Headers                                                    map[string]string
 }
@@ -65,6 +65,8 @@ func take(ctx *flux.Ctx, step step) (result any, err error) {
 		if result, err = insert(ctx, step.Email); errors.As(err, &refused) && refused.Type == "UniqueViolation" {
 			return flux.Args{"caught": refused.Type, "code": refused.Get("code"), "constraint": refused.Get("constraint")}, nil
 		}
+	case "query":
+		err = ctx.DB.Query(&result, step.Query)
 	case "types":
 		err = ctx.DB.One(&result, types)
 	case "fail":

@@ -79,6 +79,7 @@ function take(Ctx $ctx, array $step): mixed
         'count' => $ctx->db->value('select count(*) from users'),
         'rename' => $ctx->db->execute('update users set email = $1 where id = $2', $step['email'], $step['id']),
         'insert_caught' => insert_caught($ctx, $step['email']),
+        'query' => $ctx->db->query($step['query']),
         'types' => $ctx->db->one(TYPES),
         'fail' => throw new RuntimeException($step['message']),
         'http_error' => throw new Flux\HTTPError($step['status'], $step['message']),

@@ -53,6 +53,10 @@ def insert_caught(ctx, email):
         return {"caught": error.type, "code": error.code, "constraint": error.constraint}
 
 
+def query(ctx, query):
+    return ctx.db.query(query)
+
+
 def types(ctx):
     return ctx.db.one(TYPES)
 
@@ -157,9 +161,9 @@ def recurse(ctx):
 
 
 STEPS = {
-    "insert": insert, "read": read, "count": count, "rename": rename, "insert_caught": insert_caught, "types": types,
-    "fail": fail, "http_error": http_error, "fetch": fetch, "tool": tool, "now": now, "uuid": uuid, "random": chance,
-    "own_clock": own_clock, "own_random": own_random, "sleep": sleep, "invoke": invoke, "invoke_caught": invoke_caught,
-    "push": push, "publish": publish, "log": log, "print": say, "secret": secret, "echo": echo, "repeat": repeat,
-    "many": many, "spin": spin, "grow": grow, "recurse": recurse,
+    "insert": insert, "read": read, "count": count, "rename": rename, "insert_caught": insert_caught, "query": query,
+    "types": types, "fail": fail, "http_error": http_error, "fetch": fetch, "tool": tool, "now": now, "uuid": uuid,
+    "random": chance, "own_clock": own_clock, "own_random": own_random, "sleep": sleep, "invoke": invoke,
+    "invoke_caught": invoke_caught, "push": push, "publish": publish, "log": log, "print": say, "secret": secret,
+    "echo": echo, "repeat": repeat, "many": many, "spin": spin, "grow": grow, "recurse": recurse,
 }  # fmt: skip

@@ -43,6 +43,7 @@ fn take(ctx: &Ctx, step: &Value) -> Result<Value> {
             }
             other => other,
         },
+        "query" => ctx.db.query(step["query"].clone()),
         "types" => ctx.db.one(TYPES, &[]),
         "fail" => Err(Error::new(text("message"))),
         "http_error" => Err(Error::http(step["status"].as_u64().unwrap_or(500) as u16, text("message"))),

@@ -55,6 +55,8 @@ public final class Act {
                     return Json.object(
                             "caught", error.type, "code", error.get("code"), "constraint", error.get("constraint"));
                 }
+            case "query":
+                return ctx.db.query((Map<String, Object>) step.get("query"));
             case "types":
                 return ctx.db.one(TYPES);
             case "fail":
