@@ -104,7 +104,10 @@ def runs_a_structured_query(subject: Subject) -> None:
 
     row, rows = asked.request["output"]["results"]
     assert rows == [row]
-    assert [span["name"] for span in spans(asked, "db")] == ["insert users", "select users"]
+    inserted, selected = spans(asked, "db")
+    assert (inserted["name"], selected["name"]) == ("insert users", "select users")
+    assert selected["input"][0] == "queried@example.com"
+    assert "flux.query" in selected["attributes"]
 
 
 def values_arrive_exact(subject: Subject) -> None:
