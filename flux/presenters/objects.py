@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -45,8 +46,18 @@ def object_lines(value: Any, columns: int, depth: int = 0) -> Iterator[str]:
     yield closing
 
 
+def json_of(value: Any, default: Callable[[Any], Any] = str, *, indented: bool = False) -> str:
+    """A value as JSON; `default` gives a stand-in for what JSON has no form of."""
+    option = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indented else 0)
+    try:
+        return orjson.dumps(value, default, option).decode()
+    except TypeError:  # integers over 64 bits, which JSON allows and orjson does not write
+        spaces, separators = (2, (",", ": ")) if indented else (None, (",", ":"))
+        return json.dumps(value, default=default, ensure_ascii=False, indent=spaces, separators=separators)
+
+
 def _scalar(value: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
+    return json_of(value)
 
 
 def _key(name: str) -> str:
