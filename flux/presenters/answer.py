@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flux.presenters.objects import json_of
+from flux.presenters.objects import json_of, number
 from flux.presenters.style import Style
 from flux.presenters.text import render
 
@@ -35,8 +35,9 @@ def harmless(text: str) -> str:
 def _as_json(value: Any) -> Any:
     from decimal import Decimal
 
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        whole = value.to_integral_value()
+        return number(whole if whole == value else value)
     return str(value)
 
 

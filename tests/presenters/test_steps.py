@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from flux.presenters.objects import object_lines, object_text
+from flux.presenters.objects import json_of, object_lines, object_text
 from flux.presenters.walk import steps_of
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -36,14 +36,18 @@ def test_what_does_not_fit_stands_a_member_a_line():
     ]  # fmt: skip
 
 
-def test_a_value_made_to_be_deep_is_shown_all_the_same():
+@pytest.mark.parametrize("depth", [200, 950])
+def test_a_value_made_to_be_deep_is_shown_all_the_same(depth):
     """An attacker's nesting must not end the program that looks at it."""
     value = []
-    for _ in range(200):
+    for _ in range(depth):
         value = [value]
 
-    assert object_text(value).count("[") == 201
+    assert object_text(value).count("[") == depth + 1
     assert list(object_lines({"deep": value, "more": "x" * 50}, 20))
+    assert json_of({"deep": value, "more": [2**70, "x", {}]}, indented=depth < 250).replace(" ", "").replace(
+        "\n", ""
+    ) == ("{" + f'"deep":{"[" * (depth + 1)}{"]" * (depth + 1)},"more":[{2**70},"x",{{}}]' + "}")
 
 
 def span(number, above, **members):
