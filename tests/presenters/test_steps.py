@@ -91,6 +91,19 @@ def test_a_job_hangs_below_the_step_that_pushed_it():
     ]  # fmt: skip
 
 
+def test_a_failure_of_a_job_began_in_its_function():
+    """Its attempt only says so, with the type in front; one that was refused began there."""
+    row = {"parent_request_id": ONE, "parent_span_id": 1, "kind": "job", "duration_us": 7, "function": "mail"}
+    failed = {**row, "request_id": TWO, "error": "ValueError: no", "steps": [span(1, None, error="no")]}
+    refused = {**row, "request_id": UUID(int=3), "error": "InvalidInput: mail cannot take this", "steps": []}
+
+    steps = steps_of(walk([span(1, None)], [failed, refused]))
+
+    assert [(step.name, step.began) for step in steps] == [
+        ("f1", False), ("mail", False), ("f1", True), ("mail", True),
+    ]  # fmt: skip
+
+
 def test_ten_thousand_levels_are_no_recursion():
     """A request may call itself as deep as it likes."""
     assert len(steps_of(walk([span(n, n - 1 or None) for n in range(1, 3_001)]))) == 3_000
