@@ -53,7 +53,7 @@ class WalkScreen(AskingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "expand", show=False),
-        Binding("slash", "search", show=False),
+        Binding("slash", "search", show=False, priority=True),  # what is typed next is what to look for
         Binding("n", "found(1)", show=False),
         Binding("N", "found(-1)", show=False),
         Binding("f", "failure", show=False),
@@ -127,6 +127,10 @@ class WalkScreen(AskingScreen):
         wanted = event.value
         if wanted:
             self.ask(lambda: self.reader.containing(self.walk, wanted), partial(self._show_found, wanted), "search")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """While one types what to look for, / and Tab are for that line."""
+        return action not in ("search", "other_side") or self.focused is not self.query_one(Search)
 
     def action_move(self, by: int) -> None:
         """To another step, by the mouse."""
