@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
+from socket import SHUT_RDWR, socket
 from typing import Any, LiteralString, NoReturn
 from uuid import UUID
 
@@ -172,6 +174,13 @@ class Questions:
     def value(self, name: str, **arguments: Any) -> Any:
         """The single value of a function that gives one."""
         return self.ask(name, **arguments)[0][name]
+
+    def abandon(self) -> None:
+        """End what another thread is asking: it raises then, whatever the server does. This connection is of no use."""
+        with suppress(OSError, psycopg.Error):
+            self._connection.cancel_safe(timeout=0.5)
+        with suppress(OSError, psycopg.Error), socket(fileno=os.dup(self._connection.fileno())) as line:
+            line.shutdown(SHUT_RDWR)
 
     def server(self) -> dict[str, Any]:
         """What this database is: its version, its name and the role that asks."""

@@ -237,6 +237,7 @@ class WalkScreen(AskingScreen):
         step, total = self.tree.step, len(self.walk.steps)
         self.query_one("#title", Bar).show(lambda columns: title_lines(step, total, self.walk.answer, columns))
         self.query_one("#strip", Bar).show(lambda columns: [strip_line(step, columns)])
+        self.detail.expect()
         if self._state:
             self.ask(lambda: self.reader.rows(step), lambda rows: self.detail.give(partial(state_lines, step, rows)))
         elif step.number in self.walk.details:
@@ -276,8 +277,11 @@ class WalkScreen(AskingScreen):
             said = f"{name} was last written here, by {short_id(written['request_id'])}; b goes back"
             self.app.push_screen(WalkScreen(walk, number, said))
 
-    def failed(self, error: FluxError) -> None:
-        """Say what could not be answered where the answer would stand."""
+    def failed(self, error: FluxError, group: str) -> None:
+        """Say what could not be answered where the answer would stand; what stands there stays if it is a true one."""
+        if group != "look":
+            self.keys.say(error.message)
+            return
         text = [error.message, *([error.hint] if error.hint else [])]
         self.keys.say("")
         self.detail.give(lambda columns: [Line(paint(line, "red")) for part in text for line in wrap(part, columns)])

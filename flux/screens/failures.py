@@ -96,7 +96,7 @@ class FailureScreen(AskingScreen):
     def _open(self, walk: Walk) -> None:
         self.app.push_screen(WalkScreen(walk))
 
-    def failed(self, error: FluxError) -> None:
+    def failed(self, error: FluxError, group: str) -> None:
         """Say that it cannot be opened."""
         self._say(error.message, True)
 
