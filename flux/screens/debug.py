@@ -91,7 +91,7 @@ class WalkScreen(AskingScreen):
     def on_mount(self) -> None:
         """The keys go to the tree."""
         self.query_one("#rule", Bar).show(lambda columns: [paint("─" * columns, "dim")])
-        self.tree.focus()
+        self.set_focus(self.tree)  # before the screen is seen: keys may come with it
         self.keys.say(self._said)
         self._look()
 

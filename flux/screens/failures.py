@@ -59,7 +59,7 @@ class FailureScreen(AskingScreen):
         self.query_one("#title", Bar).show(lambda columns: [failures_title(len(self._rows), self._refused)])
         self.query_one("#rule", Bar).show(lambda columns: [paint("─" * columns, "dim")])
         self._show(0)
-        self.lines.focus()
+        self.set_focus(self.lines)  # before the screen is seen: keys may come with it
         self.run_worker(self._listen, thread=True, group="listening")
 
     @property
