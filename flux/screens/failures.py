@@ -110,7 +110,7 @@ class FailureScreen(AskingScreen):
             except DatabaseUnavailable as error:
                 lost = True
                 if not worker.is_cancelled:
-                    self.app.call_from_thread(self._say, f"{error.message}; trying again", True)
+                    self.app.call_from_thread(self._say, f"the database is away, trying again: {error.message}", True)
                 time.sleep(1)
                 continue
             if lost:
