@@ -98,7 +98,7 @@ class FailureScreen(AskingScreen):
 
     def failed(self, error: FluxError, group: str) -> None:
         """Say that it cannot be opened."""
-        self._say(error.message, True)
+        self._say(error.message)
 
     def _listen(self) -> None:
         """Ask again and again for news; a database that is away is said, and tried again."""

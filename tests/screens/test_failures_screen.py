@@ -89,6 +89,21 @@ def test_a_new_failure_appears_and_the_cursor_stays(new_database, tmp_path, list
     again.close()
 
 
+def test_a_request_that_is_gone_is_said_and_the_list_goes_on(past, listing, monkeypatch):
+    """Retention may have dropped it since; the keys come back."""
+
+    class Late(Reader):
+        def walk(self, given):
+            return super().walk("ffffffff")
+
+    late = Late(past, past.database_url)
+    assert listing("enter", reader=late).foot == "  no request begins with ffffffff"
+
+    monkeypatch.setattr("flux.screens.keys.STAYS", 0.1)
+    assert listing("enter", lambda pilot: pilot.pause(0.3), reader=late).foot.startswith("  ↓ next")
+    late.close()
+
+
 def test_a_database_that_is_away_is_said_first(reader, listing):
     """The narrowest terminal shows that it is tried again; the reason follows as far as there is room."""
 
