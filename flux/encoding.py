@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -45,12 +46,12 @@ def _represented(value: Any) -> dict[str, str]:
 
 
 def _stand_in(value: Any) -> Any:
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal | UUID | timedelta):
         return str(value)
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):
         return "\\x" + bytes(value).hex()
-    if isinstance(value, timedelta):
-        return str(value)
     if isinstance(value, set | frozenset | tuple):
         return list(value)
     if isinstance(value, Mapping):

@@ -25,8 +25,7 @@ as $$
 
     written as (
         select
-            mutation.id,
-            mutation.rolled_back,
+            mutation,
             coalesce(own.span_id, (select min(known.first_id) from known)) as step
         from flux.request_mutations(request) as mutation
         left join known as own on own.span_id = mutation.span_id
@@ -36,21 +35,21 @@ as $$
         select
             written.*,
             count(*) over (partition by written.step) as writes,
-            row_number() over (partition by written.step order by written.id) as place
+            row_number() over (partition by written.step order by (written.mutation).id) as place
         from written
         where span_mutations.step is null or written.step = span_mutations.step
     )
 
     select
-        mutation.id,
+        (listed.mutation).id,
         listed.step,
-        mutation.span_id,
-        mutation.table_name,
-        mutation.row_key,
-        mutation.previous_key,
-        mutation.operation,
-        mutation.rolled_back,
-        mutation.recorded_at,
+        (listed.mutation).span_id,
+        (listed.mutation).table_name,
+        (listed.mutation).row_key,
+        (listed.mutation).previous_key,
+        (listed.mutation).operation,
+        (listed.mutation).rolled_back,
+        (listed.mutation).recorded_at,
         (
             select jsonb_agg(
                 jsonb_build_object('name', part.name, 'in_key', part.in_key)
@@ -58,16 +57,13 @@ as $$
                 || case when part.new_value is null then '{}' else jsonb_build_object('new', part.new_value) end
                 order by part.position
             )
-            from flux.column_changes(mutation) with ordinality
+            from flux.column_changes(listed.mutation) with ordinality
                 as part (name, old_value, new_value, in_key, position)
         ),
         listed.writes
     from listed
-    join flux.request_mutations(request) as mutation
-        on mutation.id = listed.id
-        and mutation.rolled_back = listed.rolled_back
     where most is null or listed.place <= most
-    order by listed.step, mutation.id
+    order by listed.step, (listed.mutation).id
 $$;
 
 comment on function flux.span_mutations(uuid, integer, integer) is

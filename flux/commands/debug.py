@@ -42,7 +42,10 @@ def _run(reader: Any, rows: list[dict[str, Any]], style: Style, refused: bool, l
     from flux.screens.failures import FailureScreen
 
     first = FailureScreen(rows, refused=refused, most=limit)
-    DebugApp(reader, lambda: first, terminal_here(color=style.color)).run()
+    app = DebugApp(reader, lambda: first, terminal_here(color=style.color))
+    app.run()
+    if app.return_code:  # it said why
+        raise click.exceptions.Exit(app.return_code)
 
 
 def _print(reader: Any, rows: list[dict[str, Any]], style: Style) -> None:

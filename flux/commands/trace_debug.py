@@ -21,8 +21,8 @@ from flux.presenters.style import Style
 def debug(project: Project, request: str, number: int | None, plain: bool, style: Style) -> None:
     """Step through a request on a full screen: what went in and out, errors, SQL, logs and writes of each step.
 
-    ID is 4 or more of the first digits of a request id, with or without req:. Exit code 1 when there is no such
-    request or step, or when its record lacks something, which is then said.
+    ID is 4 or more of the first digits of a request id, with or without req:, or a job as job:1234. Exit code 1 when
+    there is no such request, or when its record lacks something, which is then said; 2 when it has no such step.
     """
     from flux.engine.server import database
     from flux.screens.reader import Reader
@@ -47,7 +47,10 @@ def _run(reader: Any, walk: Any, style: Style) -> None:
     from flux.screens.app import DebugApp, terminal_here
     from flux.screens.debug import WalkScreen
 
-    DebugApp(reader, lambda: WalkScreen(walk), terminal_here(color=style.color)).run()
+    app = DebugApp(reader, lambda: WalkScreen(walk), terminal_here(color=style.color))
+    app.run()
+    if app.return_code:  # it said why
+        raise click.exceptions.Exit(app.return_code)
 
 
 def _print(reader: Any, walk: Any, style: Style, number: int | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from flux.engine.sandbox_database import Connection
@@ -56,7 +57,7 @@ def json_text(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(name)}: {json_text(member)}" for name, member in value.items()) + "}"
     if isinstance(value, list):
         return f"[{', '.join(map(json_text, value))}]"
-    return str(value) if isinstance(value, Number) else json.dumps(value)
+    return str(value) if isinstance(value, Number | Decimal) else json.dumps(value)
 
 
 def _corrected(mutation: Mutation, new: Values | None, old: Values | None) -> Mutation:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from decimal import Decimal
+from socket import SHUT_RDWR, socket
 from typing import Any, LiteralString, NoReturn
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Jsonb, set_json_loads
 
 from flux.config import Project
+from flux.engine.exact import json_text
 from flux.errors import (
     Ambiguous,
     DatabaseUnavailable,
@@ -27,6 +33,9 @@ from flux.errors import (
 
 #: SQLSTATEs that the functions of schema flux raise, and what they are here.
 _RAISED: Mapping[str, type[FluxError]] = {error.code: error for error in (UsageError, NotFound, Ambiguous, NotRecorded)}
+
+#: Questions about rows of data as they were written, whose numbers have digits that a float would lose.
+_EXACT = frozenset({"span_mutations", "rows_at_step"})
 
 #: A question that takes longer than this asks too much at once.
 PATIENCE = "60s"
@@ -74,8 +83,10 @@ class Questions:
                         sql.SQL("{} => {}").format(sql.Identifier(key), sql.Placeholder(key)) for key in arguments
                     )
                 )
-            values = {key: Jsonb(value) if isinstance(value, dict) else value for key, value in arguments.items()}
-            return self._rows(call, values)
+            values = {
+                key: Jsonb(value, json_text) if isinstance(value, dict) else value for key, value in arguments.items()
+            }
+            return self._rows(call, values, exact=name in _EXACT)
         except psycopg.Error as error:
             raise translated(error) from error
 
@@ -164,6 +175,13 @@ class Questions:
         """The single value of a function that gives one."""
         return self.ask(name, **arguments)[0][name]
 
+    def abandon(self) -> None:
+        """End what another thread is asking: it raises then, whatever the server does. This connection is of no use."""
+        with suppress(OSError, psycopg.Error):
+            self._connection.cancel_safe(timeout=0.5)
+        with suppress(OSError, psycopg.Error), socket(fileno=os.dup(self._connection.fileno())) as line:
+            line.shutdown(SHUT_RDWR)
+
     def server(self) -> dict[str, Any]:
         """What this database is: its version, its name and the role that asks."""
         query: LiteralString = """
@@ -171,8 +189,10 @@ class Questions:
         """
         return self._rows(query)[0]
 
-    def _rows(self, query: Query, values: Mapping[str, Any] | None = None) -> list[DictRow]:
+    def _rows(self, query: Query, values: Mapping[str, Any] | None = None, *, exact: bool = False) -> list[DictRow]:
         with self._connection.cursor(row_factory=dict_row) as cursor:
+            if exact:
+                set_json_loads(_loads_exactly, cursor)
             return cursor.execute(query, values).fetchall()
 
     def _is_function(self, name: str) -> bool:
@@ -185,6 +205,19 @@ class Questions:
                 )
             self._functions[name] = found["is_function"]
         return self._functions[name]
+
+
+def _loads_exactly(text: str | bytes) -> Any:
+    """JSON whose numbers keep their digits: those that a float or Python's int cannot take are Decimals."""
+    return json.loads(text, parse_float=_fraction, parse_int=_integer)
+
+
+def _fraction(text: str) -> float | Decimal:
+    return near if str(near := float(text)) == text else Decimal(text)
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < sys.int_info.default_max_str_digits else Decimal(text)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import click
-import orjson
 
+from flux.presenters.objects import json_of, number
 from flux.presenters.style import Style
 from flux.presenters.text import render
 
@@ -24,9 +24,7 @@ def present(lines: Iterable[str], style: Style) -> None:
 
 def present_json(value: Any, *, one_line: bool = False) -> None:
     """Print a value as JSON: times as ISO 8601, ids in full, what only Postgres knows as its text."""
-    option = orjson.OPT_NON_STR_KEYS if one_line else orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2
-    text = orjson.dumps(value, default=_as_json, option=option).decode()
-    click.echo(harmless(text))
+    click.echo(harmless(json_of(value, _as_json, indented=not one_line)))
 
 
 def harmless(text: str) -> str:
@@ -37,8 +35,9 @@ def harmless(text: str) -> str:
 def _as_json(value: Any) -> Any:
     from decimal import Decimal
 
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        whole = value.to_integral_value()
+        return number(whole if whole == value else value)
     return str(value)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from flux.context import short_id
 from flux.presenters.moments import full
+from flux.presenters.objects import json_of
 from flux.presenters.text import cut, pad, paint, wrap
 
 Row = Mapping[str, Any]
@@ -23,7 +22,7 @@ def event_lines(rows: Sequence[Row], columns: int) -> Iterator[str]:
         about = f"  {row['subject']}" if row["subject"] else ""
         yield f"  {paint(full(row['time']), 'dim')}  {paint(what, 'bold')}  {paint(by, 'cyan')}{about}"
         if row["data"]:
-            yield "    " + paint(cut(orjson.dumps(row["data"]).decode(), columns - 4), "dim")
+            yield "    " + paint(cut(json_of(row["data"]), columns - 4), "dim")
 
 
 def subscriber_lines(rows: Sequence[Row], columns: int) -> Iterator[str]:

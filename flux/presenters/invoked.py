@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
-import orjson
 
 from flux.context import short_id
 from flux.presenters.answer import harmless
+from flux.presenters.objects import json_of
 from flux.presenters.serving import row_of
 from flux.presenters.style import Style, present_error
 from flux.presenters.text import paint, render, safe
@@ -20,7 +21,7 @@ def present_reply(reply: Reply, style: Style) -> int:
     failed = reply.status >= 400
     if style.json:
         row = {**row_of(reply.record), "output": reply.record.output}
-        click.echo(harmless(orjson.dumps(row).decode()))
+        click.echo(harmless(json_of(row)))
         return int(failed)
     request = short_id(reply.record.context.request_id)
     if reply.problem is None:
@@ -38,7 +39,7 @@ def present_reply(reply: Reply, style: Style) -> int:
 def _print_body(body: bytes, content_type: str) -> None:
     if content_type.startswith("application/json"):
         if sys.stdout.isatty():
-            body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+            body = json_of(json.loads(body), indented=True).encode()
         body = harmless(body.decode()).encode()
     elif sys.stdout.isatty():  # a pipe gets it as it is
         body = "\n".join(map(safe, body.decode(errors="replace").splitlines())).encode()

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import orjson
 
 from flux.errors import FluxError
 from flux.presenters.answer import harmless
+from flux.presenters.objects import json_of
 from flux.presenters.request_line import request_line
 from flux.presenters.style import Style
 from flux.presenters.text import pad, paint, render
@@ -81,7 +81,7 @@ class Announcer:
     def answered(self, record: Record) -> None:
         """One request, as `flux tail` shows it."""
         row = row_of(record)
-        line = harmless(orjson.dumps(row).decode()) if self.style.json else request_line(row, self.style)
+        line = harmless(json_of(row)) if self.style.json else request_line(row, self.style)
         with suppress(OSError, ValueError):  # whoever read along went away; requests go on
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

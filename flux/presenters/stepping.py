@@ -72,10 +72,10 @@ def strip_line(step: Step, columns: int) -> str:
 def state_lines(step: Step, rows: Iterable[Row], columns: int) -> Iterator[Line]:
     """The rows that a request wrote as they were at a step: what the step itself wrote first, changes in place."""
     yield Line(paint(cut(f"Rows as they were for {step.called} after step {step.number}", columns), "dim"))
-    nothing = True
+    listed, written = 0, 0
     for row in rows:
         yield Line("")
-        nothing = False
+        listed, written = listed + 1, row["rows"]
         about = About(row["table_name"], row["row_key"])
         name = f"{row['table_name'].removeprefix('public.')} {row_text(row['row_key'])}"
         seen, now = row["seen"] or {}, row["at_step"] or {}
@@ -97,5 +97,8 @@ def state_lines(step: Step, rows: Iterable[Row], columns: int) -> Iterator[Line]
             for number, line in enumerate(wrap(text, max(12, columns - width(label)))):
                 start = " " * width(label) if number else label
                 yield Line(start + (paint(line, *colours) if colours else line), about)
-    if nothing:
+    if not listed:
         yield Line(paint("this request wrote no tracked row with a key", "dim"))
+    elif written > listed:
+        yield Line("")
+        yield Line(paint(cut(f"and {written - listed:,} more, each at its step", columns), "dim"))

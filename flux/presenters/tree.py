@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flux.presenters.moments import length
+from flux.presenters.objects import json_of
 from flux.presenters.request_line import error_text
 from flux.presenters.text import cut, pad, paint, width, wrap
 
@@ -165,14 +166,12 @@ def _details(node: Node, below: str, columns: int) -> Iterator[str]:
 
 def json_text(value: Any) -> str | None:
     """A recorded value as compact JSON; what was too large to keep says so; None stays None."""
-    import orjson
-
     if value is None or value in ([], {}):
         return None
     if isinstance(value, dict) and set(value) == {"$omitted"}:
         omitted = value["$omitted"]
         return f"{omitted.get('bytes')} bytes, not kept; begins {omitted.get('head', '')[:200]}"
-    return orjson.dumps(value, default=str).decode()
+    return json_of(value)
 
 
 def flame_lines(roots: Sequence[Node], columns: int, total_us: int) -> Iterator[str]:

@@ -114,9 +114,14 @@ def _numbered(roots: Iterable[_Place]) -> Iterator[Step]:
             stack.append((inner, number, under + ("└─" if last else "├─"), under + ("  " if last else "│ ")))
 
 
+def _passed_on(inner: str | None, outer: str) -> bool:
+    """Whether an error is that of a step inside; that of an attempt at a job has its type in front."""
+    return inner is not None and (outer == inner or outer.endswith(f": {inner}"))
+
+
 def _step(place: _Place, number: int, above: int | None, branch: str) -> Step:
     handed, request = place.handed, place.request
-    began = place.error is not None and not any(inner.error == place.error for inner in place.inside)
+    began = place.error is not None and not any(_passed_on(inner.error, place.error) for inner in place.inside)
     if handed is not None:
         return Step(
             number, above, branch, handed["kind"], handed["function"], handed["request_id"], None,

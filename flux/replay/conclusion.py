@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-
+from flux.encoding import to_json
 from flux.replay.difference import MISSING, Change, Compared, MutationPair, Repeated, SpanPair
 
 #: How often a step must be repeated on one side to be told as a repetition.
@@ -62,7 +61,7 @@ def short(value: Any) -> str:
     """A value in few characters."""
     if value is MISSING:
         return "none"
-    text = value if isinstance(value, str) and value else orjson.dumps(value, default=str).decode()
+    text = value if isinstance(value, str) and value else to_json(value).decode()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

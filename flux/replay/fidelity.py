@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
-
+from flux.encoding import to_json
 from flux.redaction import REDACTED
 from flux.replay.recorded import RecordedRequest
 from flux.runtime.recalled import is_http
@@ -102,4 +101,4 @@ def _omitted_member(given: dict[str, Any]) -> str | None:
 
 
 def _holds(value: Any, text: str) -> bool:
-    return value is not None and text.encode() in orjson.dumps(value)
+    return value is not None and text.encode() in to_json(value)

@@ -35,6 +35,11 @@ class DebugApp(App[None]):
         self.terminal = terminal
         self._first = first
 
+    async def action_quit(self) -> None:
+        """At once, also while a question takes long."""
+        self.reader.leave()
+        self.exit()
+
     def on_mount(self) -> None:
         """The first screen."""
         self.set_class(not self.terminal.color, "colourless")

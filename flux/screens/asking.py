@@ -31,11 +31,13 @@ class AskingScreen(Screen[None]):
 
         def asked() -> None:
             worker = get_current_worker()
+            if worker.is_cancelled:  # it waited for a thread, and something else is wanted now
+                return
             try:
                 answer = question()
             except FluxError as error:
                 if not worker.is_cancelled:
-                    self.app.call_from_thread(self.failed, error)
+                    self.app.call_from_thread(self.failed, error, group)
                 return
             if not worker.is_cancelled:
                 self.app.call_from_thread(show, answer)
@@ -51,6 +53,6 @@ class AskingScreen(Screen[None]):
 
         self.run_worker(asked, thread=True, exclusive=True, group="ahead")
 
-    def failed(self, error: FluxError) -> None:
-        """Tell an error where people look."""
+    def failed(self, error: FluxError, group: str) -> None:
+        """Tell an error where people look for the answers of a group."""
         raise NotImplementedError

@@ -53,7 +53,7 @@ class WalkScreen(AskingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "expand", show=False),
-        Binding("slash", "search", show=False),
+        Binding("slash", "search", show=False, priority=True),  # what is typed next is what to look for
         Binding("n", "found(1)", show=False),
         Binding("N", "found(-1)", show=False),
         Binding("f", "failure", show=False),
@@ -91,7 +91,7 @@ class WalkScreen(AskingScreen):
     def on_mount(self) -> None:
         """The keys go to the tree."""
         self.query_one("#rule", Bar).show(lambda columns: [paint("─" * columns, "dim")])
-        self.tree.focus()
+        self.set_focus(self.tree)  # before the screen is seen: keys may come with it
         self.keys.say(self._said)
         self._look()
 
@@ -127,6 +127,10 @@ class WalkScreen(AskingScreen):
         wanted = event.value
         if wanted:
             self.ask(lambda: self.reader.containing(self.walk, wanted), partial(self._show_found, wanted), "search")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """While one types what to look for, / and Tab are for that line."""
+        return action not in ("search", "other_side") or self.focused is not self.query_one(Search)
 
     def action_move(self, by: int) -> None:
         """To another step, by the mouse."""
@@ -233,6 +237,7 @@ class WalkScreen(AskingScreen):
         step, total = self.tree.step, len(self.walk.steps)
         self.query_one("#title", Bar).show(lambda columns: title_lines(step, total, self.walk.answer, columns))
         self.query_one("#strip", Bar).show(lambda columns: [strip_line(step, columns)])
+        self.detail.expect()
         if self._state:
             self.ask(lambda: self.reader.rows(step), lambda rows: self.detail.give(partial(state_lines, step, rows)))
         elif step.number in self.walk.details:
@@ -272,8 +277,11 @@ class WalkScreen(AskingScreen):
             said = f"{name} was last written here, by {short_id(written['request_id'])}; b goes back"
             self.app.push_screen(WalkScreen(walk, number, said))
 
-    def failed(self, error: FluxError) -> None:
-        """Say what could not be answered where the answer would stand."""
+    def failed(self, error: FluxError, group: str) -> None:
+        """Say what could not be answered where the answer would stand; what stands there stays if it is a true one."""
+        if group != "look":
+            self.keys.say(error.message)
+            return
         text = [error.message, *([error.hint] if error.hint else [])]
         self.keys.say("")
         self.detail.give(lambda columns: [Line(paint(line, "red")) for part in text for line in wrap(part, columns)])

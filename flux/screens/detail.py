@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from textual.timer import Timer
+
 from flux.presenters.steps import About, Line
+from flux.presenters.text import paint
 from flux.screens.lines import Lines
+
+#: Seconds for which an answer may be late without a word.
+PATIENCE = 0.2
 
 
 class Detail(Lines):
@@ -15,11 +21,23 @@ class Detail(Lines):
         super().__init__(id="detail")
         self._given: Callable[[int], Iterable[Line]] = lambda columns: ()
         self._lines: list[Line] = []
+        self._timer: Timer | None = None
+
+    def expect(self) -> None:
+        """What stands here is no longer what is asked for: it goes, unless the answer is quick."""
+        self._given_up()
+        self._timer = self.set_timer(PATIENCE, lambda: self.give(lambda columns: [Line(paint("asking …", "dim"))]))
 
     def give(self, given: Callable[[int], Iterable[Line]]) -> None:
         """Show what `given` lays out for a width."""
+        self._given_up()
         self._given = given
         self._lay_out(0)
+
+    def _given_up(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
 
     def on_resize(self) -> None:
         """Lay out anew for another width."""

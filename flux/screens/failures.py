@@ -59,7 +59,7 @@ class FailureScreen(AskingScreen):
         self.query_one("#title", Bar).show(lambda columns: [failures_title(len(self._rows), self._refused)])
         self.query_one("#rule", Bar).show(lambda columns: [paint("─" * columns, "dim")])
         self._show(0)
-        self.lines.focus()
+        self.set_focus(self.lines)  # before the screen is seen: keys may come with it
         self.run_worker(self._listen, thread=True, group="listening")
 
     @property
@@ -96,9 +96,9 @@ class FailureScreen(AskingScreen):
     def _open(self, walk: Walk) -> None:
         self.app.push_screen(WalkScreen(walk))
 
-    def failed(self, error: FluxError) -> None:
+    def failed(self, error: FluxError, group: str) -> None:
         """Say that it cannot be opened."""
-        self._say(error.message, True)
+        self._say(error.message)
 
     def _listen(self) -> None:
         """Ask again and again for news; a database that is away is said, and tried again."""
@@ -110,7 +110,7 @@ class FailureScreen(AskingScreen):
             except DatabaseUnavailable as error:
                 lost = True
                 if not worker.is_cancelled:
-                    self.app.call_from_thread(self._say, f"{error.message}; trying again", True)
+                    self.app.call_from_thread(self._say, f"the database is away, trying again: {error.message}", True)
                 time.sleep(1)
                 continue
             if lost:

@@ -39,7 +39,7 @@ class Pager(Screen[None]):
     def on_mount(self) -> None:
         """The keys go to the lines."""
         self.query_one("#title", Bar).show(lambda columns: [f"  {paint(self._title, 'bold')}"])
-        self.query_one(Lines).focus()
+        self.set_focus(self.query_one(Lines))
 
     def on_resize(self) -> None:
         """Lay out anew."""

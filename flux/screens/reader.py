@@ -61,6 +61,13 @@ class Reader:
         self._looking = Lock()
         self._held = ExitStack()
         self._questions: Questions | None = None
+        self.left = False
+
+    def leave(self) -> None:
+        """Answer nothing more, and end what is being asked, so that nobody waits for it. From any thread."""
+        self.left = True
+        if self._lock.locked() and (questions := self._questions) is not None:
+            questions.abandon()
 
     def close(self) -> None:
         """Give the connection back."""
@@ -181,6 +188,8 @@ class Reader:
         """Ask on the connection there is and, where that was lost, once more on a new one."""
         with self._lock:
             for known in (self._questions is not None, False):
+                if self.left:
+                    raise DatabaseUnavailable("nobody waits for the answer")
                 if self._questions is None:
                     self._questions = self._held.enter_context(asking(self._url, self._zone))
                 try:

@@ -11,7 +11,10 @@ from textual.widgets import Input
 class Search(Input):
     """One line at the bottom, there only while one types."""
 
-    DEFAULT_CSS = "Search { display: none; height: 1; border: none; padding: 0 2; } Search.typing { display: block; }"
+    DEFAULT_CSS = """
+    Search { display: none; height: 1; border: none; padding: 0 2 !important; }
+    Search.typing { display: block; }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
@@ -22,9 +25,12 @@ class Search(Input):
         """Show it and take the keys."""
         self.add_class("typing")
         self.value = ""
-        self.focus()
+        self.screen.set_focus(self)  # at once: the next key may be there already
+
+    def on_blur(self) -> None:
+        """Away when the keys go elsewhere, by the mouse for one."""
+        self.remove_class("typing")
 
     def action_leave(self) -> None:
         """Away again, nothing looked for."""
-        self.remove_class("typing")
         self.screen.focus_next()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from flux.presenters.objects import object_lines, object_text
+from flux.presenters.objects import json_of, object_lines, object_text
 from flux.presenters.walk import steps_of
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -36,14 +36,18 @@ def test_what_does_not_fit_stands_a_member_a_line():
     ]  # fmt: skip
 
 
-def test_a_value_made_to_be_deep_is_shown_all_the_same():
+@pytest.mark.parametrize("depth", [200, 950])
+def test_a_value_made_to_be_deep_is_shown_all_the_same(depth):
     """An attacker's nesting must not end the program that looks at it."""
     value = []
-    for _ in range(200):
+    for _ in range(depth):
         value = [value]
 
-    assert object_text(value).count("[") == 201
+    assert object_text(value).count("[") == depth + 1
     assert list(object_lines({"deep": value, "more": "x" * 50}, 20))
+    assert json_of({"deep": value, "more": [2**70, "x", {}]}, indented=depth < 250).replace(" ", "").replace(
+        "\n", ""
+    ) == ("{" + f'"deep":{"[" * (depth + 1)}{"]" * (depth + 1)},"more":[{2**70},"x",{{}}]' + "}")
 
 
 def span(number, above, **members):
@@ -84,6 +88,19 @@ def test_a_job_hangs_below_the_step_that_pushed_it():
     assert [(step.name, step.above, step.called) for step in steps] == [
         ("f1", None, "req:00000000"), ("f2", 1, "req:00000000"), ("mail", 2, "req:00000000"),
         ("f2", 3, "req:00000000"), ("later", 4, "job:5"), ("f3", 1, "req:00000000"),
+    ]  # fmt: skip
+
+
+def test_a_failure_of_a_job_began_in_its_function():
+    """Its attempt only says so, with the type in front; one that was refused began there."""
+    row = {"parent_request_id": ONE, "parent_span_id": 1, "kind": "job", "duration_us": 7, "function": "mail"}
+    failed = {**row, "request_id": TWO, "error": "ValueError: no", "steps": [span(1, None, error="no")]}
+    refused = {**row, "request_id": UUID(int=3), "error": "InvalidInput: mail cannot take this", "steps": []}
+
+    steps = steps_of(walk([span(1, None)], [failed, refused]))
+
+    assert [(step.name, step.began) for step in steps] == [
+        ("f1", False), ("mail", False), ("f1", True), ("mail", True),
     ]  # fmt: skip
 
 

@@ -84,6 +84,22 @@ def test_a_key_that_changed_is_followed(blank, questions):
     assert [(row["row_key"], row["at_step"]) for row in rows[4]] == [({"id": 2}, None)]
 
 
+def test_of_many_rows_those_of_the_step_are_listed(blank, questions):
+    """The state at a step without what the step wrote would be that of another one; how many there are is told."""
+    at = "2026-03-10T12:00:00Z"
+    for n in range(8):
+        story.write(blank, "insert into users (id, email) values (%s, %s)", [n, str(n)], by=story.FAILED, span=n, at=at)
+    story.request(blank, story.FAILED, at, story.healthy("insert users"))
+
+    few = questions.ask("rows_at_step", request=story.FAILED, step=7, most=3)
+    every = questions.ask("rows_at_step", request=story.FAILED, step=7)
+
+    assert [(row["row_key"]["id"], row["written"], row["rows"]) for row in few] == [
+        (7, True, 8), (0, False, 8), (1, False, 8), (2, False, 8),
+    ]  # fmt: skip
+    assert len(every) == every[0]["rows"] == 8
+
+
 def test_the_last_writer_is_the_one_before(past, questions):
     """Neither the request itself, nor who came after it, nor an attempt that was rolled back."""
 

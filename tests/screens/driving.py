@@ -53,7 +53,10 @@ class Seen:
 
 def drive(app: DebugApp, keys: Iterable[str | Doing] = (), size: tuple[int, int] = (80, 24)) -> Seen:
     """Start a program, press keys (or do other things with its pilot), wait for every answer; what is seen then."""
-    return asyncio.run(_drive(app, keys, size))
+    try:
+        return asyncio.run(_drive(app, keys, size))
+    finally:
+        app.reader.left = False  # other tests ask it too
 
 
 def walk_through(

@@ -10,7 +10,11 @@ import psycopg
 import pytest
 import story
 from driving import drive
+from textual.app import App
 
+from flux.cli import main
+from flux.errors import DatabaseUnavailable
+from flux.presenters.style import Style
 from flux.screens.app import DebugApp
 from flux.screens.failures import FailureScreen
 from flux.screens.lines import Terminal
@@ -83,6 +87,50 @@ def test_a_new_failure_appears_and_the_cursor_stays(new_database, tmp_path, list
     assert listing(reader=again).head.startswith("  3 failed requests")
     assert listing(reader=again, refused=True).head.startswith("  4 failed or refused requests")
     again.close()
+
+
+def test_a_request_that_is_gone_is_said_and_the_list_goes_on(past, listing, monkeypatch):
+    """Retention may have dropped it since; the keys come back."""
+
+    class Late(Reader):
+        def walk(self, given):
+            return super().walk("ffffffff")
+
+    late = Late(past, past.database_url)
+    assert listing("enter", reader=late).foot == "  no request begins with ffffffff"
+
+    monkeypatch.setattr("flux.screens.keys.STAYS", 0.1)
+    assert listing("enter", lambda pilot: pilot.pause(0.3), reader=late).foot.startswith("  ↓ next")
+    late.close()
+
+
+def test_a_database_that_is_away_is_said_first(reader, listing):
+    """The narrowest terminal shows that it is tried again; the reason follows as far as there is room."""
+
+    class Away(Reader):
+        def news(self, follower):
+            raise DatabaseUnavailable("connection to server on socket /a/long/path failed")
+
+    away = Away(reader.project, reader.project.database_url)
+
+    seen = listing(lambda pilot: pilot.pause(0.3), reader=away)
+
+    assert seen.foot.startswith("  the database is away, trying again: connection to server")
+    away.close()
+
+
+@pytest.mark.parametrize("command", [("debug",), ("trace", "debug", "550e")])
+def test_a_screen_that_broke_is_a_failed_command(past, monkeypatch, command):
+    """A script must not take a fault for a look around."""
+
+    def broken(app):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(DebugApp, "on_mount", broken)
+    monkeypatch.setattr(DebugApp, "run", lambda app: App.run(app, headless=True))
+    monkeypatch.setattr(Style, "interactive", True)
+
+    assert story.run(main, past, *command).exit_code == 1
 
 
 def test_an_empty_list_says_so(new_database, tmp_path, listing):
