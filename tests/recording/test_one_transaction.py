@@ -313,3 +313,19 @@ def test_any_value_can_be_recorded(bench, value):
     reply = app.call("work", value=value)
 
     assert app.request(reply)["error_type"] == "ValueError"
+
+
+def test_a_message_or_name_with_nul_can_be_recorded(bench):
+    """Postgres has no such character; the request that failed by it would be the one without a record."""
+    app = bench("""
+        @function
+        def work(ctx):
+            ctx.log.info("before\\0after")
+            ctx.tool("a\\0b", len, "")
+            raise ValueError("one\\0two")
+    """)
+
+    reply = app.call("work")
+
+    request = app.request(reply)
+    assert (request["error_type"], request["error_message"]) == ("ValueError", "one\ufffdtwo")
