@@ -22,8 +22,6 @@ from flux.runtime.guests.wasm.traps import Ended, trap_of
 
 _HOST = "flux:runtime/ctx@"
 
-_MOST_CHANCE = 1024**2
-
 _NO_SLEEP = "a component cannot wait for its clock, which is recorded; the operation sleep can"
 
 #: What may come from wasmtime: none of it reaches further than the streams and the empty tables given below.
@@ -170,13 +168,7 @@ def _number(call: _Call) -> int:
     return int.from_bytes(call.run.system.chance(8), "little")
 
 
-def _chance(call: _Call, size: int) -> bytes:
-    if size > _MOST_CHANCE:
-        raise Ended("OutputLimit", f"it asked for {size} bytes of chance at once, and may for {_MOST_CHANCE}")
-    return call.run.system.chance(size)
-
-
-_guarded_chance = _guarded(_chance)
+_guarded_chance = _guarded(lambda call, size: call.run.system.chance(size))
 _chance_source = capi.bytes_source(lambda size: _guarded_chance(None, size))
 
 

@@ -29,6 +29,7 @@ MOST_INSTANCES = 256
 MOST_MEMORY = 1024**3
 
 MOST_TABLE_ELEMENTS = 100_000
+MOST_TABLES = 4
 
 #: Bytes of stack for wasm; at a depth of 8 guests half of a thread's usual 8 MiB.
 STACK = 512 * 1024
@@ -153,7 +154,7 @@ def _pooled() -> tuple[wasmtime.Engine, str]:
             "total_stacks": 0,
             "max_memory_size": slot,
             "table_elements": MOST_TABLE_ELEMENTS,
-            "max_tables_per_module": 4,
+            "max_tables_per_module": MOST_TABLES,
             "max_core_instance_size": 1024**2,
             "linear_memory_keep_resident": _KEEP_RESIDENT,
             "table_keep_resident": _KEEP_RESIDENT,

@@ -88,6 +88,10 @@ class Run:
             self.answering = False
             self.system.host_was_called()
 
+    def waited(self, seconds: float) -> None:
+        """So much of the time since `epochs` was not the guest's own."""
+        self._computed += time.monotonic() - self._entered - seconds
+
     def too_much(self, what: str, size: int) -> Ended:
         """The error for more output than it may have."""
         return Ended("OutputLimit", f"{what} has {size} bytes, and may have {self.limits.output}")
