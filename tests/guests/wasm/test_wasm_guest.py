@@ -8,13 +8,16 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from past import Past, clone_of, make_past, unlike
 from wat import ECHO, answering, guest
 
 from flux.config import Project
+from flux.deploy.deployments import prepared
+from flux.errors import DeployRefused
 from flux.runtime.guests.wasm import modules
 from flux.runtime.loader import load
 
@@ -227,6 +230,15 @@ def test_a_folder_that_cannot_be_used_says_why_and_where(project: Project, toml:
     assert set(registry.functions) == {"g"}
 
 
+def test_a_module_that_cannot_be_compiled_is_not_deployed(project: Project) -> None:
+    """What a component exports, and whether code is valid, only its compilation tells: not to the first request."""
+    place(project.root, "f", GUESTS["invalid"])
+
+    refused = pytest.raises(DeployRefused, match=r"functions/f/flux.toml:1: f cannot run: it cannot be compiled")
+    with refused, prepared(project):
+        pass
+
+
 def test_a_function_that_was_not_built_keeps_its_route(project: Project) -> None:
     """So that it answers with what to do, and not with 404."""
     folder = place(
@@ -238,6 +250,18 @@ def test_a_function_that_was_not_built_keeps_its_route(project: Project) -> None
 
     assert broken.routes == (("GET", "/f"),)
     assert broken.hint == "`flux build f` makes it."
+
+
+def test_of_two_folders_with_one_name_the_one_that_is_served_is_run(project: Project) -> None:
+    """The other does not load; its module must not run under the name of the first."""
+    for folder in ("f", "f2"):
+        toml = f"[function]\nname = 'f'\n[wasm]\nmodule = 'build/{folder}.wasm'\n"
+        place(project.root, folder, guest(*answering(f'{{"ok":"{folder}"}}')), toml)
+    registry = load(project)
+    folder = Path(registry.functions["f"].file).parent
+    host: Any = SimpleNamespace(folder=folder, remaining=lambda: 5.0, log=print)
+
+    assert registry.generation.guests[0].invoke("f", host, {}) == folder.name
 
 
 def test_the_schema_may_be_a_file(project: Project) -> None:
@@ -259,7 +283,7 @@ def test_a_module_that_changed_after_the_load_is_not_run(project: Project) -> No
     (module,) = registry.generation.guests[0]._modules.values()  # type: ignore[attr-defined]
 
     with pytest.raises(Exception, match="has changed since it was loaded"):
-        registry.generation.guests[0]._ready("f", module)  # type: ignore[attr-defined]
+        registry.generation.guests[0]._ready(module)  # type: ignore[attr-defined]
 
 
 def test_the_folder_of_compiled_modules_follows_the_users_caches(

@@ -33,14 +33,8 @@ class ComponentModule:
 
     def __init__(self, engine: Engine, component: wit.Component) -> None:
         self.engine, self._component = engine, component
+        _check(component, engine)
         imports = [str(name) for name in component.type.imports(engine.engine)]
-        for name in imports:
-            if not name.startswith((_HOST, *_WASI)):
-                raise BadModule(
-                    f"it imports {name}, which is not there", "Components import flux:runtime/ctx and WASI."
-                )
-        if "handle" not in component.type.exports(engine.engine):
-            raise BadModule("it does not export the function handle")
         self._linker = linker = wit.Linker(engine.engine)
         linker.allow_shadowing = True
         linker.add_wasip2()
@@ -71,6 +65,37 @@ class ComponentModule:
         return reply
 
 
+def _check(component: wit.Component, engine: Engine) -> None:
+    """Raise BadModule unless its imports and exports are those of the world."""
+    for name, imported in component.type.imports(engine.engine).items():
+        if not name.startswith((_HOST, *_WASI)):
+            raise BadModule(f"it imports {name}, which is not there", "Components import flux:runtime/ctx and WASI.")
+        if name.startswith(_HOST):
+            for function, extern in _interface(imported.ty, engine).items():
+                _check_text(f"its import {name} {function}", extern.ty, known=function == "call")
+    exported = component.type.exports(engine.engine).get("handle")
+    if exported is None:
+        raise BadModule("it does not export the function handle")
+    _check_text("its export handle", exported.ty, known=True)
+
+
+def _interface(kind: Any, engine: Engine) -> dict[str, Any]:
+    """What an imported interface has; nothing where it is none."""
+    return dict(kind.exports(engine.engine)) if isinstance(kind, wit.ComponentInstanceType) else {}
+
+
+def _check_text(what: str, kind: Any, *, known: bool) -> None:
+    """Raise BadModule unless this is a function that takes text and gives text."""
+    if not known:
+        raise BadModule(f"{what} is not there", "The interface has the function call.")
+    if not isinstance(kind, wit.FuncType):
+        raise BadModule(f"{what} is not a function")
+    taken, given = [named[1] for named in kind.params], kind.result
+    if taken != [wit.String()] or given != wit.String():
+        told = ", ".join(type(part).__name__.lower() for part in taken)
+        raise BadModule(f"{what} is ({told}) -> ({type(given).__name__.lower()}), not (string) -> (string)")
+
+
 class _Thread(threading.local):
     """The innermost call of this thread."""
 
@@ -88,7 +113,7 @@ class _Call:
         self.store = store = wasmtime.Store(engine.engine)
         self._streams = {number: os.memfd_create(f"flux-{number}") for number in (1, 2)}
         self._read = dict.fromkeys(self._streams, 0)
-        store.set_limits(memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS)
+        store.set_limits(memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS, memories=1)
         config = wasmtime.WasiConfig()
         config.stdout_file = f"/proc/self/fd/{self._streams[1]}"
         config.stderr_file = f"/proc/self/fd/{self._streams[2]}"
