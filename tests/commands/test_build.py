@@ -231,3 +231,14 @@ def test_a_build_finds_the_sdks_that_come_with_flux(root: Path) -> None:
 
     assert builds()["echo"]["error"] is None
     assert "FLUX_SDK" not in os.environ
+
+
+def test_a_module_that_cannot_be_read_or_kept_is_told(root: Path) -> None:
+    """And the others are built all the same."""
+    (place(root, "folder", build=None) / "build" / "echo.wasm").mkdir(parents=True)
+    place(root, "good")
+
+    told = builds()
+
+    assert "the module functions/folder/build/echo.wasm of folder cannot be read" in told["folder"]["error"]
+    assert told["good"]["module"]

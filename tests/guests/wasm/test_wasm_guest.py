@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -293,6 +295,20 @@ def test_the_folder_of_compiled_modules_follows_the_users_caches(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert modules.cache_folder() == tmp_path / "flux" / "wasm"
+
+
+@pytest.mark.parametrize("caches", ["/proc/version", "relative"])
+def test_compiled_modules_go_elsewhere_where_there_is_no_place_for_caches(
+    monkeypatch: pytest.MonkeyPatch, caches: str
+) -> None:
+    """A container may run as a user that nobody knows, with no home."""
+    monkeypatch.setenv("XDG_CACHE_HOME", caches)
+    elsewhere = modules.cache_folder()
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+
+    assert modules.cache_folder() == elsewhere == Path(tempfile.gettempdir()) / f"flux-wasm-{os.geteuid()}"
 
 
 def test_a_server_compiles_before_the_first_request(

@@ -91,6 +91,8 @@ def build(path: Path, root: Path) -> Built:
     except FileNotFoundError:
         did = "its build did not make it" if folder.build else "it has no `build` that makes it"
         raise BuildFailed(f"{place}: {folder.name} has no module at {module}: {did}") from None
+    except OSError as error:
+        raise BuildFailed(f"{place}: the module {module} of {folder.name} cannot be read: {error}") from None
     try:
         signatures.check(data, folder.limits.memory)
         if folder.snapshot:
@@ -99,6 +101,8 @@ def build(path: Path, root: Path) -> Built:
         compiled = compile_to_cache(data)
     except BadModule as error:
         raise BuildFailed(f"{place}: {module} cannot be {folder.name}: {error.message}", hint=error.hint) from None
+    except OSError as error:
+        raise BuildFailed(f"{place}: {folder.name} cannot be kept: {error}") from None
     return Built(folder.name, folder.module, len(data), time.monotonic() - began, compiled, folder.snapshot)
 
 
