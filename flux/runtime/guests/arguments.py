@@ -39,20 +39,23 @@ class SchemaArguments(Arguments):
         self._name = name
         self._place = place
         self._schema = dict(schema) if schema is not None else {"type": "object", "additionalProperties": True}
-        members: Any = self._schema.get("properties", {})
-        if self._schema.get("type", "object") != "object" or not isinstance(members, Mapping):
+        described = self._resolved(self._schema)
+        members: Any = described.get("properties", {})
+        if described.get("type", "object") != "object" or not isinstance(members, Mapping):
             raise BadDefinition(
                 f"{place}: the input of {name} is not an object, and arguments have names",
                 hint='Write a JSON Schema of {"type": "object", "properties": {…}}.',
             )
         self._members_known: Mapping[str, Any] = members
         self.names = tuple(members)
-        required: Any = self._schema.get("required", ())
+        required = described.get("required")
         self.required = frozenset(
-            known for known in required if not (isinstance(members.get(known), dict) and "default" in members[known])
+            known
+            for known in (required if isinstance(required, list | tuple) else ())
+            if isinstance(known, str) and not (isinstance(members.get(known), dict) and "default" in members[known])
         )
-        self.takes_others = self._schema.get("additionalProperties", False) is not False or bool(
-            self._schema.get("patternProperties")
+        self.takes_others = described.get("additionalProperties", False) is not False or bool(
+            described.get("patternProperties")
         )
 
     def compile(self) -> None:
@@ -79,7 +82,7 @@ class SchemaArguments(Arguments):
     @cached_property
     def _schema_validator(self) -> Any:
         try:
-            return jsonschema_rs.validator_for(self._schema, validate_formats=True)
+            return jsonschema_rs.validator_for(self._schema, validate_formats=True, retriever=_refuse)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise BadDefinition(
@@ -137,6 +140,11 @@ class SchemaArguments(Arguments):
                 found = found.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
             schema = found
         return schema if isinstance(schema, Mapping) else {}
+
+
+def _refuse(uri: str) -> Any:
+    """What a reference names that leads out of the schema: a load asks no network, and reads no other file."""
+    raise ValueError(f"{uri} lies elsewhere; write what it holds under $defs")
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:
