@@ -53,6 +53,20 @@ WRONGS = {
         "not there",
     ),
     "start": (guest("(i64.const 0)", "(func $start unreachable) (start $start)"), "Unreachable", "stopped itself"),
+    "objects": (
+        guest(
+            "(local $all (ref null $s)) (loop $more"
+            " (local.set $all (struct.new $s (i64.const 1) (local.get $all))) (br $more)) unreachable",
+            "(type $s (struct (field i64) (field (ref null $s))))",
+        ),
+        "MemoryLimit",
+        "GC heap out of memory",
+    ),
+    "exception": (
+        guest("(throw $t (i32.const 1))", "(tag $t (param i32))"),
+        "Uncaught",
+        "an exception that nothing caught",
+    ),
     "chance": (
         guest(
             "(drop (memory.grow (i32.const 16)))"

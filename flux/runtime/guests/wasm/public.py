@@ -38,13 +38,21 @@ class PublicModule:
         """The reply of a fresh instance; raises Ended, and what ended the run from our side."""
         return self.inside(run, lambda instance: instance.handle(data))
 
-    def inside(self, run: Run, use: Callable[[PublicInstance], bytes]) -> bytes:
-        """What `use` makes of a fresh instance, which is dropped then."""
+    def inside(
+        self,
+        run: Run,
+        use: Callable[[PublicInstance], bytes],
+        begin: Callable[[PublicInstance], None] = lambda instance: None,
+    ) -> bytes:
+        """What `use` makes of a fresh instance, which is dropped then; `begin` sees it before it is initialized."""
         enter(run)
         self.engine.enter()
         try:
             instance = PublicInstance(self, run)
             try:
+                begin(instance)
+                if "_initialize" in instance.exports:
+                    instance.call("_initialize")
                 return use(instance)
             finally:
                 instance.close()
@@ -68,8 +76,6 @@ class PublicInstance:
         self._define(self._linker)
         try:
             self.exports = self._linker.instantiate(self.store, module.module).exports(self.store)
-            if "_initialize" in self.exports:
-                self.call("_initialize")
         except (_Stopped, wasmtime.WasmtimeError, wasmtime.Trap) as error:
             self.close()
             raise self._ended(error, 0) from None

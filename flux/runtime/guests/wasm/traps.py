@@ -58,7 +58,9 @@ def trap_of(error: wasmtime.WasmtimeError | wasmtime.Trap) -> Ended:
         return Ended(*_KINDS[code], stack)
     if "concurrent limit" in text:
         return Ended("TooManyInstances", _last_line(text), stack)
-    if "exceeds memory limit" in text:
+    if "thrown Wasm exception" in text:
+        return Ended("Uncaught", "it threw an exception that nothing caught", stack)
+    if "exceeds memory limit" in text or "GC heap out of memory" in text:
         return Ended("MemoryLimit", _last_line(text), stack)
     return Ended("Trap", _last_line(text) or "it ended without saying why", stack)
 
