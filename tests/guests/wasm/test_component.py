@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -14,6 +15,7 @@ from wasmtime.component import _enter
 from wat import Outcome, Told
 
 from flux.runtime.deadline import Interrupted
+from flux.runtime.guests.wasm import component
 from flux.runtime.guests.wasm.component import ComponentModule
 from flux.runtime.guests.wasm.engine import component_engine
 from flux.runtime.guests.wasm.run import Limits, Run
@@ -202,6 +204,28 @@ def test_the_memory_of_a_component_is_one() -> None:
     outcome = ran(ComponentModule(engine, wit.Component(engine.engine, two)))
 
     assert "memory count too high" in outcome.error.message
+
+
+def test_output_that_is_not_recorded_takes_no_memory() -> None:
+    """A loop around print would fill the machine's before its deadline."""
+    outcome = Outcome()
+    system = System(Told(), lambda level, line: outcome.lines.append((level, line)))
+    call = component._Call(Run(lambda _: b"", system, Limits(), time.monotonic() + 5), component_engine())
+    stream = call._streams[2]
+
+    os.write(stream, b"begin\n" + b"-" * 8_000_000 + b"the end")
+    call._free()
+    taken = os.fstat(stream).st_blocks * 512
+    call.read_streams()
+    os.write(stream, b"\nmore")
+    call.read_streams()
+    call.close()
+    system.finish()
+
+    assert taken < 200_000
+    assert outcome.lines[0] == ("error", "begin")
+    assert outcome.lines[-1] == ("warning", f"{8_000_018 - 65_536} more bytes of output are not recorded")
+    assert system.tail.endswith(b"-the end\nmore")
 
 
 def thirds(request: bytes) -> bytes:

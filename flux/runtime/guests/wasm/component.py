@@ -6,6 +6,7 @@ ours. A component is not instantiated from a pool: it takes 0.5 to 0.9 ms whiche
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 import wasmtime
 from wasmtime import component as wit
 
-from flux.runtime.guests.wasm import capi
+from flux.runtime.guests.wasm import capi, wasi
 from flux.runtime.guests.wasm.engine import MOST_TABLE_ELEMENTS, Engine
 from flux.runtime.guests.wasm.run import Run, enter, leave
 from flux.runtime.guests.wasm.signatures import BadModule
@@ -26,6 +27,13 @@ _NO_SLEEP = "a component cannot wait for its clock, which is recorded; the opera
 
 #: What may come from wasmtime: none of it reaches further than the streams and the empty tables given below.
 _WASI = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/")
+
+
+#: Linux' fallocate(2), which the standard library has in part only: keep the size, and free what lies there.
+_fallocate = ctypes.CDLL(None).fallocate
+_fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_PUNCH_HOLE = 0x01 | 0x02
+_PAGE = 4096
 
 
 class ComponentModule:
@@ -106,13 +114,19 @@ _thread = _Thread()
 
 
 class _Call:
-    """One instance and its one call. Its two streams are files in memory, read whenever the host is asked."""
+    """One instance and its one call. Its two streams are files in memory, read whenever the host is asked.
+
+    What is more than is recorded is given back to the machine at each epoch: no limit of the guest's counts it.
+    """
 
     def __init__(self, run: Run, engine: Engine) -> None:
-        self.run = run
+        self.run, self._engine = run, engine
         self.store = store = wasmtime.Store(engine.engine)
         self._streams = {number: os.memfd_create(f"flux-{number}") for number in (1, 2)}
         self._read = dict.fromkeys(self._streams, 0)
+        self._freed = dict.fromkeys(self._streams, wasi.MOST_OUTPUT)
+        self._closing = threading.Lock()
+        engine.looks.add(self._free)
         store.set_limits(memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS, memories=1)
         config = wasmtime.WasiConfig()
         config.stdout_file = f"/proc/self/fd/{self._streams[1]}"
@@ -141,16 +155,33 @@ class _Call:
     def read_streams(self) -> None:
         """What was written since the last look becomes log lines."""
         for number, stream in self._streams.items():
-            data = os.pread(stream, os.fstat(stream).st_size - self._read[number], self._read[number])
-            if data:
-                self._read[number] += len(data)
-                self.run.system.write(number, data)
+            size = os.fstat(stream).st_size
+            new = size - self._read[number]
+            if new <= 0:
+                continue
+            data = os.pread(stream, min(new, wasi.MOST_OUTPUT), self._read[number])
+            self.run.system.write(number, data)
+            if new > len(data):
+                last = min(new - len(data), wasi.TAIL)
+                self.run.system.leave_out(number, new - len(data), os.pread(stream, last, size - last))
+            self._read[number] = size
+
+    def _free(self) -> None:
+        """Give back the middle of a long stream, but for its last bytes. Called by the clock's thread."""
+        with self._closing:
+            for number, stream in self._streams.items():
+                begin, end = self._freed[number], (os.fstat(stream).st_size - wasi.TAIL) // _PAGE * _PAGE
+                if end > begin and _fallocate(stream, _PUNCH_HOLE, begin, end - begin) == 0:
+                    self._freed[number] = end
 
     def close(self) -> None:
         """Drop the instance with all its memory."""
         _thread.call = self._around
         self.store.close()
-        for stream in self._streams.values():
+        self._engine.looks.discard(self._free)
+        with self._closing:  # or another file of the same number would lose its middle
+            streams, self._streams = self._streams, {}
+        for stream in streams.values():
             os.close(stream)
 
 

@@ -13,6 +13,7 @@ import os
 import resource
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import wasmtime
@@ -56,7 +57,10 @@ _SETTINGS: dict[str, Any] = {
 
 
 class Engine:
-    """An engine and its clock of epochs. `pooled` says where instances come from, `identity` what code it makes."""
+    """An engine and its clock of epochs. `pooled` says where instances come from, `identity` what code it makes.
+
+    What stands in `looks` is called at each epoch, on the thread of the clock.
+    """
 
     def __init__(self, *, pooled: bool) -> None:
         self.pooled = False
@@ -69,6 +73,7 @@ class Engine:
         else:
             self.engine, self.identity = _plain()
         self.pointer = ctypes.cast(self.engine.ptr(), ctypes.c_void_p)
+        self.looks: set[Callable[[], None]] = set()
         self._running = 0
         self._lock = threading.Lock()
         self._busy = threading.Event()
@@ -98,6 +103,8 @@ class Engine:
                 while told + EPOCH <= time.monotonic():  # this thread may have come late
                     told += EPOCH
                     self.engine.increment_epoch()
+                for look in tuple(self.looks):
+                    look()
 
 
 _lock = threading.Lock()

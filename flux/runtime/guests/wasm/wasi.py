@@ -146,6 +146,12 @@ class System:
             self._say(stream, bytes(pending[:end]))
             del pending[: end + (pending[end : end + 1] == b"\n")]
 
+    def leave_out(self, stream: int, size: int, tail: bytes) -> None:
+        """So much more output that nobody kept, and its last bytes."""
+        self._left_out += size
+        if stream == 2:
+            self.tail = (self.tail + tail)[-TAIL:]
+
     def finish(self) -> None:
         """Lines that did not end become log lines too, and what was left out is named."""
         for stream, pending in self._lines.items():
