@@ -54,6 +54,9 @@ _INSTALL = {
 _NOT_FOUND = re.compile(r"(?:^|: )(?:\d+: )?([\w.+/-]+): (?:command )?not found", re.MULTILINE)
 _NO_TARGET = re.compile(r"the `?(wasm32-[\w-]+)`? target may not be installed")
 
+#: How Maven says that there is no JDK, or only what runs programs.
+_NO_JAVA = re.compile(r"JAVA_HOME .{0,30}\bnot (?:defined|set)|No compiler is provided in this environment")
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -135,6 +138,8 @@ def _run(folder: Folder, command: str) -> None:
     if lacking is not None:
         hint = _INSTALL.get(lacking, f"Install {lacking}, or change `build` in {folder.file.name} of {folder.name}.")
         raise ToolMissing(f"the build of {folder.name} needs {lacking}, which is not installed", hint=hint)
+    if _NO_JAVA.search(ran.stdout):
+        raise ToolMissing(f"the build of {folder.name} needs java, which is not installed", hint=_INSTALL["java"])
     target = _NO_TARGET.search(ran.stdout)
     if target:
         raise ToolMissing(
