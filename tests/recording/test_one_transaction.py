@@ -329,3 +329,22 @@ def test_a_message_or_name_with_nul_can_be_recorded(bench):
 
     request = app.request(reply)
     assert (request["error_type"], request["error_message"]) == ("ValueError", "one\ufffdtwo")
+
+
+def test_arguments_of_any_name_can_be_handed_on(bench):
+    """The first function that anybody makes takes a name."""
+    app = bench("""
+        @function
+        def greet(ctx, name: str, function: str):
+            return f"Hello, {name} of {function}"
+
+        @function
+        def work(ctx):
+            ctx.log.info("greeting", message="m", name="n", self="s")
+            called = ctx.tool("made", dict, name=1, call=2, self=3)
+            return [ctx.invoke("greet", name="Ada", function="f"), called]
+    """)
+
+    reply = app.call("work")
+
+    assert app.request(reply)["output"] == ["Hello, Ada of f", {"name": 1, "call": 2, "self": 3}]
