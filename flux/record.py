@@ -99,7 +99,10 @@ class Record:
     def json(self, value: Any, keep_bytes: int | None = None) -> orjson.Fragment:
         """A value redacted, encoded, and replaced by its size and hash when it is larger than keep_bytes."""
         if self.redactor.active or self.secrets:
-            value = self.redactor.clean(value, self.secrets)
+            try:
+                value = self.redactor.clean(value, self.secrets)
+            except RecursionError:  # what cannot be looked through for secrets is not kept
+                value = {"$repr": "<nested too deeply>"}
         encoded = to_json(value)
         if len(encoded) > (keep_bytes or self.keep_bytes):
             encoded = to_json(

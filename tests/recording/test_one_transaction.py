@@ -348,3 +348,23 @@ def test_arguments_of_any_name_can_be_handed_on(bench):
     reply = app.call("work")
 
     assert app.request(reply)["output"] == ["Hello, Ada of f", {"name": 1, "call": 2, "self": 3}]
+
+
+def test_what_is_nested_deeply_is_recorded_and_answered(bench):
+    """Anybody may send a thousand brackets, and must get neither a crash nor a request without a record."""
+    app = bench(
+        """
+        @function
+        def work(ctx, value=None):
+            ctx.log.info("value", value=value)
+            return "done"
+        """,
+        toml='[recording]\nredact = ["password"]\n',
+    )
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+
+    reply = app.call("work", value=deep)
+
+    assert app.request(reply)["output"] == "done"
