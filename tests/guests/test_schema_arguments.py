@@ -121,3 +121,9 @@ def test_the_whole_schema_may_be_a_reference():
 
     assert (arguments.names, arguments.required) == (("n",), frozenset({"n"}))
     assert arguments.bind_input({"n": 1}) == {"n": 1}
+
+
+def test_what_is_no_json_is_wrong_input():
+    """A function in Python may hand on any value; the error is the caller's, and names the callee."""
+    with pytest.raises(InvalidInput, match="any cannot take these arguments: body"):
+        SchemaArguments({"properties": {"x": {"type": "string"}}}, "any", "f:1").bind_input({"x": object()})

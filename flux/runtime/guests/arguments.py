@@ -93,10 +93,13 @@ class SchemaArguments(Arguments):
     def _convert(self, text: dict[str, object], json: dict[str, object], problems: list[Problem]) -> dict[str, Any]:
         values = {**self._defaults, **json}
         values |= {name: self._of_text(name, value) for name, value in text.items()}
-        if not problems and self._schema_validator.is_valid(values):
-            return values
         found = dict.fromkeys(problems)
-        found |= dict.fromkeys(problem for error in self._errors(values) for problem in self._named(error))
+        try:
+            if not problems and self._schema_validator.is_valid(values):
+                return values
+            found |= dict.fromkeys(problem for error in self._errors(values) for problem in self._named(error))
+        except (TypeError, ValueError) as error:  # values that are no JSON, from a function in Python
+            found[Problem("body", f"cannot be validated: {error}")] = None
         raise InvalidInput(
             f"{self._name} cannot take these arguments: {', '.join(problem.field for problem in found)}",
             [{"field": problem.field, "message": problem.message} for problem in found],

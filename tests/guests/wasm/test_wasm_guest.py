@@ -143,6 +143,15 @@ def test_a_guest_that_goes_wrong_is_an_error_of_its_own(past: Past, name: str, k
     assert past.invoke("echo", **INSERT).request["status"] == 200
 
 
+def test_input_may_be_nested_deeply(past: Past) -> None:
+    """JSON sets no limit, and each encoder another one."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+
+    assert past.invoke("echo", op="log", args={"message": "deep", "fields": {"deep": deep}}).request["status"] == 204
+
+
 def test_the_frames_of_a_trap_are_recorded(past: Past) -> None:
     """With the module that they lie in."""
     (*_, frame) = past.invoke("traps", **INSERT).request["error_stack"]

@@ -26,6 +26,7 @@ from flux.runtime.guests.wasm.run import Run
 from flux.runtime.guests.wasm.signatures import BadModule
 from flux.runtime.guests.wasm.traps import Ended
 from flux.runtime.guests.wasm.wasi import System
+from flux.runtime.guests.wire import encoded
 from flux.runtime.raised import FRAMES
 
 #: What ran out, among the ways that a guest ends.
@@ -82,7 +83,7 @@ class WasmGuest:
         system = System(_HostTape(host), host.log)
         run = Run(_Dispatch(host), system, module.folder.limits, time.monotonic() + host.remaining())
         try:
-            reply = loaded.handle(orjson.dumps(input), run)
+            reply = loaded.handle(encoded(input, exact_integers=True), run)
         except Ended as ended:
             raise self._error(name, module, ended) from None
         finally:
