@@ -13,8 +13,8 @@ from typing import Any
 
 from flux.runtime.deadline import Interrupted
 from flux.runtime.guests.wasm.engine import EPOCH
-from flux.runtime.guests.wasm.traps import Ended, OutOfTime
-from flux.runtime.guests.wasm.wasi import Exit, System
+from flux.runtime.guests.wasm.traps import Ended, Exit, OutOfTime
+from flux.runtime.guests.wasm.wasi import System
 
 #: Guests that run inside each other on one thread; each takes its share of the thread's stack.
 MOST_NESTED = 8

@@ -40,6 +40,14 @@ class Ended(Exception):
         self.type, self.message, self.stack = type_name, message, stack
 
 
+class Exit(Exception):
+    """The guest called proc_exit."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"it exited with status {status}")
+        self.status = status
+
+
 class OutOfTime(Ended):
     """A guest was stopped at an epoch: whose time it was, the request's or its own, its run knows."""
 

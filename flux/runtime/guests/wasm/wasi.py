@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from flux.runtime.guests.wasm.memory import Memory, OutOfBounds
-from flux.runtime.guests.wasm.traps import Ended
+from flux.runtime.guests.wasm.traps import Ended, Exit
 
 MODULE = "wasi_snapshot_preview1"
 
@@ -51,14 +51,6 @@ class Tape(Protocol):
     @property
     def is_replay(self) -> bool:
         """Whether sleeping takes no time."""
-
-
-class Exit(Exception):
-    """The guest called proc_exit."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"it exited with status {status}")
-        self.status = status
 
 
 class System:
