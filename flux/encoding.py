@@ -25,9 +25,12 @@ def to_json(value: Any) -> bytes:
         encoded = orjson.dumps(value, _stand_in, orjson.OPT_NON_STR_KEYS)
     except TypeError:  # integers over 64 bits and lone surrogates, which orjson refuses
         encoded = _SURROGATE.sub(rb"\\ufffd", _to_json_slowly(value).encode())
-    if b"\\u0000" in encoded:  # legal in JSON, refused by jsonb
-        encoded = _NUL.sub(rb"\1\\ufffd", encoded)
-    return encoded
+    return without_nul(encoded)
+
+
+def without_nul(encoded: bytes) -> bytes:
+    """JSON that jsonb takes: U+0000, which is legal in JSON, becomes U+FFFD."""
+    return _NUL.sub(rb"\1\\ufffd", encoded) if b"\\u0000" in encoded else encoded
 
 
 def _to_json_slowly(value: Any) -> str:

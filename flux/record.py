@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from flux.context import RequestContext
-from flux.encoding import HEAD_BYTES, to_json
+from flux.encoding import HEAD_BYTES, to_json, without_nul
 from flux.redaction import Redactor, clean_text
 
 #: Nanoseconds since the epoch, bound before anything may put another clock in its place.
@@ -99,7 +99,10 @@ class Record:
     def json(self, value: Any, keep_bytes: int | None = None) -> orjson.Fragment:
         """A value redacted, encoded, and replaced by its size and hash when it is larger than keep_bytes."""
         if self.redactor.active or self.secrets:
-            value = self.redactor.clean(value, self.secrets)
+            try:
+                value = self.redactor.clean(value, self.secrets)
+            except RecursionError:  # what cannot be looked through for secrets is not kept
+                value = {"$repr": "<nested too deeply>"}
         encoded = to_json(value)
         if len(encoded) > (keep_bytes or self.keep_bytes):
             encoded = to_json(
@@ -180,7 +183,7 @@ class Record:
         `again` that the request was written before, at an early commit.
         """
         context, failure = self.context, self.failure
-        return orjson.dumps(
+        row = orjson.dumps(
             {
                 "request_id": context.request_id,
                 "kind": context.kind,
@@ -218,6 +221,7 @@ class Record:
                 "attributes": orjson.Fragment(to_json(self._shown_attributes())) if self.attributes else None,
             }
         )
+        return without_nul(row)
 
     def _shown_attributes(self) -> dict[str, Any]:
         """The attributes; what was drawn and became a secret is taken off the tape."""
@@ -234,7 +238,7 @@ class Record:
 
     def spans_json(self) -> bytes:
         """The spans to be written now, as flux.record_request takes them: those that ended and were not written yet."""
-        return orjson.dumps([_span_json(span) for span in self._unwritten()])
+        return without_nul(orjson.dumps([_span_json(span) for span in self._unwritten()]))
 
     def mark_written(self) -> None:
         """Note that the spans of spans_json are stored."""

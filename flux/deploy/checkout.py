@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flux.config import FILE_NAME, Project
+from flux.deploy.built import build_missing
 from flux.deploy.bundle import unpack
 from flux.deploy.commits import Commit, Commits, own_environment
 from flux.deploy.identity import code_sha
@@ -78,8 +79,8 @@ def checkout(project: Project, url: str | None, code: str | None) -> Iterator[Ch
         elif isinstance(found, tuple):
             with _worktree(*found, place) as root:
                 link_packages(root, project.root)
-                bare = (place / ".gitmodules").exists()
-                yield Checkout(root, found[1].sha, ("submodules are not checked out",) if bare else ())
+                bare = ("submodules are not checked out",) if (place / ".gitmodules").exists() else ()
+                yield Checkout(root, found[1].sha, (*bare, *build_missing(root, project.root)))
 
 
 def _folder(code: str) -> Path | None:

@@ -25,6 +25,7 @@ from flux.engine.retention import keep_days
 from flux.engine.server import prepare_state
 from flux.errors import CannotWrite, DeployRefused, InstallFailed, NotAProject
 from flux.runtime.guests.deno.check import type_faults
+from flux.runtime.guests.found import sources
 
 #: Seconds for which servers are waited for after a switch; they need well under one.
 PATIENCE = 5.0
@@ -71,11 +72,31 @@ def prepared(project: Project) -> Iterator[Prepared]:
                 f"{len(wrong)} type error{'' if len(wrong) == 1 else 's'} in the bundle{found}",
                 hint="`deno check functions` shows them in their lines.",
             )
+        unusable = _module_faults(unpacked)
+        if unusable:
+            found = "".join(f"\n  {fault}" for fault in unusable)
+            modules = "a WebAssembly module" if len(unusable) == 1 else f"{len(unusable)} WebAssembly modules"
+            raise DeployRefused(
+                f"{modules} in the bundle cannot run{found}",
+                hint="`flux build` makes them anew.",
+            )
         if not trial.functions:
             raise DeployRefused(
                 "the bundle holds no function", hint="Look whether .gitignore leaves out functions/ or files in it."
             )
         yield Prepared(unpacked, bundle, sha, trial.functions)
+
+
+def _module_faults(project: Project) -> list[str]:
+    """What is wrong with modules as only their compilation tells; those that `flux build` made here are compiled."""
+    folders = sources(project.root).wasm
+    if not folders:
+        return []
+    from flux.runtime.guests.wasm.guest import WasmGuest
+
+    guest = WasmGuest(project, folders)
+    guest.load()
+    return guest.faults()
 
 
 def switch(url: str, ready: Prepared, note: str | None) -> Switched:

@@ -128,11 +128,11 @@ class Ctx:
         """An outbound HTTP call, recorded as a tool call; the options are those of flux.runtime.fetch.fetch."""
         return fetch(url, **options)
 
-    def tool(self, name: str, call: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+    def tool(self, name: str, call: Callable[..., Result], /, *arguments: Any, **named: Any) -> Result:
         """Call something that leaves the system, recorded as a tool call of this name."""
         return call_tool(name, call, arguments, named)
 
-    def invoke(self, name: str, **arguments: Any) -> Any:
+    def invoke(self, name: str, /, **arguments: Any) -> Any:
         """Run another function of the project inside this request and its transaction, as the role that it asks for."""
         function = self._functions.get(name)
         if function is None:

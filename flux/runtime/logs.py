@@ -30,23 +30,23 @@ class Log:
 
     __slots__ = ()
 
-    def debug(self, message: str, **fields: Any) -> None:
+    def debug(self, message: str, /, **fields: Any) -> None:
         """A line for whoever looks for a fault."""
         _line("debug", message, fields)
 
-    def info(self, message: str, **fields: Any) -> None:
+    def info(self, message: str, /, **fields: Any) -> None:
         """A line that says what happened."""
         _line("info", message, fields)
 
-    def warning(self, message: str, **fields: Any) -> None:
+    def warning(self, message: str, /, **fields: Any) -> None:
         """A line about something that should not be."""
         _line("warning", message, fields)
 
-    def error(self, message: str, **fields: Any) -> None:
+    def error(self, message: str, /, **fields: Any) -> None:
         """A line about something that failed."""
         _line("error", message, fields)
 
-    def exception(self, message: str, **fields: Any) -> None:
+    def exception(self, message: str, /, **fields: Any) -> None:
         """A line about the exception being handled, which is kept with it."""
         _line("error", message, fields, sys.exception())
 

@@ -109,6 +109,20 @@ def test_a_missing_target_of_rust_is_named(root: Path) -> None:
     assert builds()["fast"]["hint"] == "Run `rustup target add wasm32-unknown-unknown`."
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The JAVA_HOME environment variable is not defined correctly,",
+        "[ERROR] No compiler is provided in this environment. Perhaps you are running on a JRE rather than a JDK?",
+    ],
+)
+def test_a_missing_jdk_is_named(root: Path, said: str) -> None:
+    """Maven is there, and says it in its own way."""
+    place(root, "slow", f"echo '{said}' >&2; exit 1")
+
+    assert builds()["slow"]["error"] == "the build of slow needs java, which is not installed"
+
+
 def test_a_build_that_fails_is_told_and_the_others_are_built(root: Path) -> None:
     """One language less must not stop the rest."""
     place(root, "broken", "echo 'main.c:3: expected ;' >&2; exit 2")
@@ -231,3 +245,14 @@ def test_a_build_finds_the_sdks_that_come_with_flux(root: Path) -> None:
 
     assert builds()["echo"]["error"] is None
     assert "FLUX_SDK" not in os.environ
+
+
+def test_a_module_that_cannot_be_read_or_kept_is_told(root: Path) -> None:
+    """And the others are built all the same."""
+    (place(root, "folder", build=None) / "build" / "echo.wasm").mkdir(parents=True)
+    place(root, "good")
+
+    told = builds()
+
+    assert "the module functions/folder/build/echo.wasm of folder cannot be read" in told["folder"]["error"]
+    assert told["good"]["module"]

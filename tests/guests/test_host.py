@@ -186,6 +186,13 @@ def test_places_are_found_in_the_text_of_a_stack(asking, stack, place):
     assert failure.location == f"functions/ask.x:{place[0]}"
 
 
+def test_a_place_that_cannot_be_one_does_not_hide_the_error(asking):
+    """A file system has the last word on how long a name may be."""
+    failure = asking.run(**{"raise": {"type": "Odd", "message": "no", "file": "a" * 3_000, "line": 1}}).record.failure
+
+    assert (failure.type, failure.message) == ("Odd", "no")
+
+
 def test_an_http_error_and_a_whole_response_are_the_answer(asking):
     """A function in any language speaks HTTP."""
     refused = asking.run(**{"raise": {"type": "HTTPError", "status": 409, "message": "gone", "members": {"id": 7}}})

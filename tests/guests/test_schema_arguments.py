@@ -99,9 +99,31 @@ def test_members_that_are_not_named_are_taken_where_the_schema_says_so():
         ({"type": "array"}, "is not an object"),
         ({"type": "object", "properties": {"a": {"type": "text"}}}, "is no JSON Schema"),
         ({"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}}, "is no JSON Schema"),
+        ({"required": 5}, "is no JSON Schema"),
+        ({"required": [["a"]]}, "is no JSON Schema"),
+        ({"properties": {"a": {"$ref": "file:///etc/hostname"}}}, "is no JSON Schema: .* lies elsewhere"),
+        ({"properties": {"a": {"$ref": "http://127.0.0.1:9/a.json"}}}, "is no JSON Schema: .* lies elsewhere"),
     ],
 )
 def test_what_is_no_schema_of_arguments_is_refused_with_its_place(schema, reason):
     """Found at load, not at the first request."""
     with pytest.raises(BadDefinition, match=f"functions/a.ts:3: the input of signup {reason}"):
         SchemaArguments(schema, "signup", "functions/a.ts:3").compile()
+
+
+def test_the_whole_schema_may_be_a_reference():
+    """Generators put every type under $defs, the outermost too."""
+    schema = {
+        "$ref": "#/$defs/Input",
+        "$defs": {"Input": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}},
+    }
+    arguments = SchemaArguments(schema, "signup", "f:1")
+
+    assert (arguments.names, arguments.required) == (("n",), frozenset({"n"}))
+    assert arguments.bind_input({"n": 1}) == {"n": 1}
+
+
+def test_what_is_no_json_is_wrong_input():
+    """A function in Python may hand on any value; the error is the caller's, and names the callee."""
+    with pytest.raises(InvalidInput, match="any cannot take these arguments: body"):
+        SchemaArguments({"properties": {"x": {"type": "string"}}}, "any", "f:1").bind_input({"x": object()})

@@ -313,3 +313,58 @@ def test_any_value_can_be_recorded(bench, value):
     reply = app.call("work", value=value)
 
     assert app.request(reply)["error_type"] == "ValueError"
+
+
+def test_a_message_or_name_with_nul_can_be_recorded(bench):
+    """Postgres has no such character; the request that failed by it would be the one without a record."""
+    app = bench("""
+        @function
+        def work(ctx):
+            ctx.log.info("before\\0after")
+            ctx.tool("a\\0b", len, "")
+            raise ValueError("one\\0two")
+    """)
+
+    reply = app.call("work")
+
+    request = app.request(reply)
+    assert (request["error_type"], request["error_message"]) == ("ValueError", "one\ufffdtwo")
+
+
+def test_arguments_of_any_name_can_be_handed_on(bench):
+    """The first function that anybody makes takes a name."""
+    app = bench("""
+        @function
+        def greet(ctx, name: str, function: str):
+            return f"Hello, {name} of {function}"
+
+        @function
+        def work(ctx):
+            ctx.log.info("greeting", message="m", name="n", self="s")
+            called = ctx.tool("made", dict, name=1, call=2, self=3)
+            return [ctx.invoke("greet", name="Ada", function="f"), called]
+    """)
+
+    reply = app.call("work")
+
+    assert app.request(reply)["output"] == ["Hello, Ada of f", {"name": 1, "call": 2, "self": 3}]
+
+
+def test_what_is_nested_deeply_is_recorded_and_answered(bench):
+    """Anybody may send a thousand brackets, and must get neither a crash nor a request without a record."""
+    app = bench(
+        """
+        @function
+        def work(ctx, value=None):
+            ctx.log.info("value", value=value)
+            return "done"
+        """,
+        toml='[recording]\nredact = ["password"]\n',
+    )
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+
+    reply = app.call("work", value=deep)
+
+    assert app.request(reply)["output"] == "done"

@@ -39,20 +39,23 @@ class SchemaArguments(Arguments):
         self._name = name
         self._place = place
         self._schema = dict(schema) if schema is not None else {"type": "object", "additionalProperties": True}
-        members: Any = self._schema.get("properties", {})
-        if self._schema.get("type", "object") != "object" or not isinstance(members, Mapping):
+        described = self._resolved(self._schema)
+        members: Any = described.get("properties", {})
+        if described.get("type", "object") != "object" or not isinstance(members, Mapping):
             raise BadDefinition(
                 f"{place}: the input of {name} is not an object, and arguments have names",
                 hint='Write a JSON Schema of {"type": "object", "properties": {…}}.',
             )
         self._members_known: Mapping[str, Any] = members
         self.names = tuple(members)
-        required: Any = self._schema.get("required", ())
+        required = described.get("required")
         self.required = frozenset(
-            known for known in required if not (isinstance(members.get(known), dict) and "default" in members[known])
+            known
+            for known in (required if isinstance(required, list | tuple) else ())
+            if isinstance(known, str) and not (isinstance(members.get(known), dict) and "default" in members[known])
         )
-        self.takes_others = self._schema.get("additionalProperties", False) is not False or bool(
-            self._schema.get("patternProperties")
+        self.takes_others = described.get("additionalProperties", False) is not False or bool(
+            described.get("patternProperties")
         )
 
     def compile(self) -> None:
@@ -79,7 +82,7 @@ class SchemaArguments(Arguments):
     @cached_property
     def _schema_validator(self) -> Any:
         try:
-            return jsonschema_rs.validator_for(self._schema, validate_formats=True)
+            return jsonschema_rs.validator_for(self._schema, validate_formats=True, retriever=_refuse)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise BadDefinition(
@@ -90,10 +93,13 @@ class SchemaArguments(Arguments):
     def _convert(self, text: dict[str, object], json: dict[str, object], problems: list[Problem]) -> dict[str, Any]:
         values = {**self._defaults, **json}
         values |= {name: self._of_text(name, value) for name, value in text.items()}
-        if not problems and self._schema_validator.is_valid(values):
-            return values
         found = dict.fromkeys(problems)
-        found |= dict.fromkeys(problem for error in self._errors(values) for problem in self._named(error))
+        try:
+            if not problems and self._schema_validator.is_valid(values):
+                return values
+            found |= dict.fromkeys(problem for error in self._errors(values) for problem in self._named(error))
+        except (TypeError, ValueError) as error:  # values that are no JSON, from a function in Python
+            found[Problem("body", f"cannot be validated: {error}")] = None
         raise InvalidInput(
             f"{self._name} cannot take these arguments: {', '.join(problem.field for problem in found)}",
             [{"field": problem.field, "message": problem.message} for problem in found],
@@ -137,6 +143,11 @@ class SchemaArguments(Arguments):
                 found = found.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
             schema = found
         return schema if isinstance(schema, Mapping) else {}
+
+
+def _refuse(uri: str) -> Any:
+    """What a reference names that leads out of the schema: a load asks no network, and reads no other file."""
+    raise ValueError(f"{uri} lies elsewhere; write what it holds under $defs")
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:

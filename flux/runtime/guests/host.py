@@ -46,7 +46,7 @@ class Host:
         self.function = function
         self.ended: BaseException | None = None
         self.tools: dict[int, Span] = {}
-        self._folder = folder
+        self.folder = folder
         self._exact_integers = exact_integers
         self._given: list[tuple[dict[str, Any], BaseException]] = []
 
@@ -99,10 +99,10 @@ class Host:
         exception: BaseException
         for given, exception in reversed(self._given):
             if all(given.get(name) == error.get(name) for name in ("type", "message")):
-                refusal.locate(exception, error, self.record.root, self._folder)
+                refusal.locate(exception, error, self.record.root, self.folder)
                 exception.__traceback__ = None
                 return exception
-        return refusal.raised(error, self.record.root, self._folder)
+        return refusal.raised(error, self.record.root, self.folder)
 
     def seed(self, kind: str) -> str:
         """32 hex digits of chance, recorded and given back under this name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -134,7 +135,7 @@ def _file(name: str, root: Path, folder: Path) -> tuple[str, bool]:
     """A file relative to the project if it is of it, and whether it is the user's own."""
     name = name.removeprefix("file://")
     for path in (Path(name),) if name.startswith("/") else (folder / name, root / name):
-        if path.is_relative_to(root) and path.is_file():
+        if path.is_relative_to(root) and os.path.isfile(path):  # noqa: PTH113  # Path raises for a name that is too long
             relative = path.relative_to(root)
             return relative.as_posix(), not _FOREIGN.intersection(relative.parts)
     return name, False

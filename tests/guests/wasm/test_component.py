@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from wasmtime.component import _enter
 from wat import Outcome, Told
 
 from flux.runtime.deadline import Interrupted
+from flux.runtime.guests.wasm import component
 from flux.runtime.guests.wasm.component import ComponentModule
 from flux.runtime.guests.wasm.engine import component_engine
 from flux.runtime.guests.wasm.run import Limits, Run
@@ -172,20 +175,57 @@ def test_a_component_that_is_none_of_ours_is_refused() -> None:
         ComponentModule(engine, wit.Component(engine.engine, imports))
 
 
-def test_a_handle_of_another_type_is_an_error_of_its_own() -> None:
-    """Not one of Python's."""
+def test_signatures_of_a_component_are_checked_when_it_is_made() -> None:
+    """By the build, and not by the first request."""
     engine = component_engine()
-    odd = wit.Component(
-        engine.engine,
-        """(component
-          (core module $M (func (export "handle") (param i32) (result i32) (local.get 0)))
-          (core instance $m (instantiate $M))
-          (func (export "handle") (param "n" u32) (result u32) (canon lift (core func $m "handle"))))""",
+    handle = """(component
+        (core module $M (func (export "handle") (param i32) (result i32) (local.get 0)))
+        (core instance $m (instantiate $M))
+        (func (export "handle") (param "n" u32) (result u32) (canon lift (core func $m "handle"))))"""
+    call = WORLD.replace("{does}", ASK).replace('(param "request" string) (result string)', "(result string)")
+    call = call.replace("(param i32 i32 i32)", "(param i32)").replace(ASK, "(call $call (i32.const 16)) (i32.const 16)")
+
+    with pytest.raises(BadModule, match=re.escape("its export handle is (u32) -> (u32), not (string) -> (string)")):
+        ComponentModule(engine, wit.Component(engine.engine, handle))
+    with pytest.raises(BadModule, match=re.escape("ctx@0.1.0 call is () -> (string), not (string) -> (string)")):
+        ComponentModule(engine, wit.Component(engine.engine, call))
+    with pytest.raises(BadModule, match=r"its import flux:runtime/ctx@0\.1\.0 ask is not there"):
+        asks = WORLD.replace("{does}", ASK).replace('(export "call" (func (param', '(export "ask" (func (param')
+        ComponentModule(engine, wit.Component(engine.engine, asks.replace('export $ctx "call"', 'export $ctx "ask"')))
+
+
+def test_the_memory_of_a_component_is_one() -> None:
+    """The limit is that of each memory."""
+    two = WORLD.replace("{does}", ASK).replace(
+        "(core instance $memory", "(core instance (instantiate $Memory)) (core instance $memory"
     )
+    engine = component_engine()
 
-    outcome = ran(ComponentModule(engine, odd))
+    outcome = ran(ComponentModule(engine, wit.Component(engine.engine, two)))
 
-    assert outcome.error.type == "BadReply"
+    assert "memory count too high" in outcome.error.message
+
+
+def test_output_that_is_not_recorded_takes_no_memory() -> None:
+    """A loop around print would fill the machine's before its deadline."""
+    outcome = Outcome()
+    system = System(Told(), lambda level, line: outcome.lines.append((level, line)))
+    call = component._Call(Run(lambda _: b"", system, Limits(), time.monotonic() + 5), component_engine())
+    stream = call._streams[2]
+
+    os.write(stream, b"begin\n" + b"-" * 8_000_000 + b"the end")
+    call._free()
+    taken = os.fstat(stream).st_blocks * 512
+    call.read_streams()
+    os.write(stream, b"\nmore")
+    call.read_streams()
+    call.close()
+    system.finish()
+
+    assert taken < 200_000
+    assert outcome.lines[0] == ("error", "begin")
+    assert outcome.lines[-1] == ("warning", f"{8_000_018 - 65_536} more bytes of output are not recorded")
+    assert system.tail.endswith(b"-the end\nmore")
 
 
 def thirds(request: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import wasmtime
 from wat import ABI, ECHO, ran
 
 from flux.runtime.guests.wasm import signatures
+from flux.runtime.guests.wasm.binary import CORE, TYPE, unsigned
 from flux.runtime.guests.wasm.folder import KEYS
 from flux.runtime.guests.wasm.signatures import BadModule
 
@@ -86,6 +88,45 @@ def test_half_a_module_is_refused(size: int) -> None:
     """A build that was interrupted leaves one; it must be an error, and not a crash."""
     with pytest.raises(BadModule):
         signatures.check(ECHO[:size], MEMORY)
+
+
+def test_a_damaged_module_is_refused_or_left_to_the_compiler() -> None:
+    """Any other exception would take the whole project down with it."""
+    chance = random.Random(1)
+    refused = set()
+
+    for _ in range(4_000):
+        damaged = bytearray(ECHO)
+        for _ in range(chance.randint(1, 3)):
+            damaged[chance.randrange(8, len(damaged))] = chance.randrange(256)
+        try:
+            signatures.check(bytes(damaged), MEMORY)
+        except BadModule as error:
+            refused.add(error.message.partition(":")[0])
+
+    assert "it is not a whole WebAssembly module" in refused
+
+
+def test_groups_of_types_inside_each_other_are_refused() -> None:
+    """There are none; one that is five thousand deep would be a recursion of Python's."""
+    section = b"\1" + b"\x4e\1" * 5_000
+
+    with pytest.raises(BadModule, match="type 0x4e is not known"):
+        signatures.check(CORE + bytes([TYPE]) + unsigned(len(section)) + section, MEMORY)
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        "v128 (v128.const i32x4 1 2 3 11)",
+        "i31ref (ref.i31 (i32.const 11))",
+        "funcref (ref.null func)",
+        "f64 (f64.const 11)",
+    ],
+)
+def test_globals_of_every_type_are_read(constant: str) -> None:
+    """What compiles must not be refused; 11 is the byte that ends a constant."""
+    signatures.check(wat('(memory (export "memory") 1)', f'(memory (export "memory") 1) (global {constant})'), MEMORY)
 
 
 def test_a_module_of_another_version_is_refused() -> None:

@@ -126,6 +126,38 @@ def test_what_cannot_be_kept_is_refused(wasm: bytes, reason: str) -> None:
         initialized(wasm, Limits())
 
 
+TABLE = "(table $t 2 10 funcref) (elem (i32.const 1) $one) (func $one) (func $two)"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "(table.set $t (i32.const 0) (ref.func $one))",
+        "(table.set $t (i32.const 1) (ref.func $two))",
+        "(drop (table.grow $t (ref.null func) (i32.const 1)))",
+    ],
+)
+@pytest.mark.parametrize("entry", ['(func (export "_initialize") {})', "(func $s {}) (start $s)"])
+def test_a_table_that_changes_is_refused(changes: str, entry: str) -> None:
+    """The snapshot would have the table of before, and call another function than it was told."""
+    wasm = guest("(i64.const 0)", f"{TABLE} (elem declare func $one $two) {entry.format(changes)}")
+
+    with pytest.raises(BadModule, match="its tables change while it is initialized"):
+        initialized(wasm, Limits())
+
+
+def test_tables_that_stay_are_kept() -> None:
+    """Most modules have one; what a start function does is kept like what _initialize does."""
+    text = answering('{"ok":"."}', at=2048)
+    wasm = guest(
+        "(call_indirect $t (i32.const 1)) " + text[0],
+        "(table $t 2 10 funcref) (elem (i32.const 1) $one) (func $one (i32.store8 (i32.const 2055) (global.get $g)))"
+        f"(global $g (mut i32) (i32.const 48)) {text[1]} (func $s (global.set $g (i32.const 55))) (start $s)",
+    )
+
+    assert ran(initialized(wasm, Limits())).reply == ran(wasm).reply == b'{"ok":"7"}'
+
+
 def test_what_is_no_interpreter_loads_no_source() -> None:
     """Named by the export that it lacks."""
     with pytest.raises(BadModule, match="flux_init"):

@@ -139,6 +139,25 @@ def test_a_flood_of_output_is_cut_and_said_to_be() -> None:
 
 
 @BOTH
+def test_one_call_writes_no_more_than_the_host_can_do_at_once(driver: str) -> None:
+    """A thousand times the whole memory would take half a minute that nothing could interrupt."""
+    many = guest(
+        """(local $i i32)
+        (loop $next
+          (i32.store offset=4 (i32.shl (local.get $i) (i32.const 3)) (i32.const 4000000))
+          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1024))))
+        (drop (memory.grow (i32.const 80)))
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1024) (i32.const 60000)))
+        (i64.const 0x0000ea6000000004)""",
+        wasi=["fd_write"],
+    )
+
+    outcome = ran(many, driver=driver)
+
+    assert int.from_bytes(outcome.reply, "little") == 1024**2
+
+
+@BOTH
 @pytest.mark.parametrize("name", sorted(wasi.FUNCTIONS))
 def test_no_function_reads_or_writes_outside_of_the_guest(name: str, driver: str) -> None:
     """Addresses come from the guest; beyond its memory lies that of the host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -98,7 +99,50 @@ def test_a_compilation_that_fails_leaves_nothing(files: CompiledFiles, tmp_path:
     with pytest.raises(ValueError, match="not valid"), files.file(b"module", "this", fail):
         pass
 
-    assert list((tmp_path / "cache").glob("*.cwasm")) == []
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_full_disk_stops_no_function(
+    files: CompiledFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It runs from memory, compiled anew in each process, and the log says why it is slow to start."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with files.file(b"module", "this", Compiling()) as path:
+        assert path.read_bytes() == b"machine code of module"
+
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert "No space left on device" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_stops_no_function(tmp_path: Path) -> None:
+    """A file lies where it should be, or the whole file system is read-only."""
+    (tmp_path / "file").write_text("")
+
+    with CompiledFiles(tmp_path / "file" / "wasm").file(b"module", "this", Compiling()) as path:
+        assert path.read_bytes() == b"machine code of module"
+
+
+def test_a_cache_that_was_made_beforehand_need_not_be_written(
+    files: CompiledFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image whose file system is read-only where it runs."""
+    with files.file(b"module", "this", Compiling()):
+        pass
+    compiling = Compiling()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+
+    with files.file(b"module", "this", compiling) as path:
+        assert path.read_bytes() == b"machine code of module"
+    assert compiling.times == 0
 
 
 def test_processes_wait_for_the_one_that_compiles(tmp_path: Path) -> None:

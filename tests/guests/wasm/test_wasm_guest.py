@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from past import Past, clone_of, make_past, unlike
 from wat import ECHO, answering, guest
 
 from flux.config import Project
+from flux.deploy.deployments import prepared
+from flux.errors import DeployRefused
 from flux.runtime.guests.wasm import modules
 from flux.runtime.loader import load
 
@@ -138,6 +143,15 @@ def test_a_guest_that_goes_wrong_is_an_error_of_its_own(past: Past, name: str, k
     assert past.invoke("echo", **INSERT).request["status"] == 200
 
 
+def test_input_may_be_nested_deeply(past: Past) -> None:
+    """JSON sets no limit, and each encoder another one."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+
+    assert past.invoke("echo", op="log", args={"message": "deep", "fields": {"deep": deep}}).request["status"] == 204
+
+
 def test_the_frames_of_a_trap_are_recorded(past: Past) -> None:
     """With the module that they lie in."""
     (*_, frame) = past.invoke("traps", **INSERT).request["error_stack"]
@@ -227,6 +241,15 @@ def test_a_folder_that_cannot_be_used_says_why_and_where(project: Project, toml:
     assert set(registry.functions) == {"g"}
 
 
+def test_a_module_that_cannot_be_compiled_is_not_deployed(project: Project) -> None:
+    """What a component exports, and whether code is valid, only its compilation tells: not to the first request."""
+    place(project.root, "f", GUESTS["invalid"])
+
+    refused = pytest.raises(DeployRefused, match=r"functions/f/flux.toml:1: f cannot run: it cannot be compiled")
+    with refused, prepared(project):
+        pass
+
+
 def test_a_function_that_was_not_built_keeps_its_route(project: Project) -> None:
     """So that it answers with what to do, and not with 404."""
     folder = place(
@@ -238,6 +261,18 @@ def test_a_function_that_was_not_built_keeps_its_route(project: Project) -> None
 
     assert broken.routes == (("GET", "/f"),)
     assert broken.hint == "`flux build f` makes it."
+
+
+def test_of_two_folders_with_one_name_the_one_that_is_served_is_run(project: Project) -> None:
+    """The other does not load; its module must not run under the name of the first."""
+    for folder in ("f", "f2"):
+        toml = f"[function]\nname = 'f'\n[wasm]\nmodule = 'build/{folder}.wasm'\n"
+        place(project.root, folder, guest(*answering(f'{{"ok":"{folder}"}}')), toml)
+    registry = load(project)
+    folder = Path(registry.functions["f"].file).parent
+    host: Any = SimpleNamespace(folder=folder, remaining=lambda: 5.0, log=print)
+
+    assert registry.generation.guests[0].invoke("f", host, {}) == folder.name
 
 
 def test_the_schema_may_be_a_file(project: Project) -> None:
@@ -259,7 +294,7 @@ def test_a_module_that_changed_after_the_load_is_not_run(project: Project) -> No
     (module,) = registry.generation.guests[0]._modules.values()  # type: ignore[attr-defined]
 
     with pytest.raises(Exception, match="has changed since it was loaded"):
-        registry.generation.guests[0]._ready("f", module)  # type: ignore[attr-defined]
+        registry.generation.guests[0]._ready(module)  # type: ignore[attr-defined]
 
 
 def test_the_folder_of_compiled_modules_follows_the_users_caches(
@@ -269,6 +304,20 @@ def test_the_folder_of_compiled_modules_follows_the_users_caches(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert modules.cache_folder() == tmp_path / "flux" / "wasm"
+
+
+@pytest.mark.parametrize("caches", ["/proc/version", "relative"])
+def test_compiled_modules_go_elsewhere_where_there_is_no_place_for_caches(
+    monkeypatch: pytest.MonkeyPatch, caches: str
+) -> None:
+    """A container may run as a user that nobody knows, with no home."""
+    monkeypatch.setenv("XDG_CACHE_HOME", caches)
+    elsewhere = modules.cache_folder()
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+
+    assert modules.cache_folder() == elsewhere == Path(tempfile.gettempdir()) / f"flux-wasm-{os.geteuid()}"
 
 
 def test_a_server_compiles_before_the_first_request(

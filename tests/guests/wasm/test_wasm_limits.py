@@ -53,6 +53,29 @@ WRONGS = {
         "not there",
     ),
     "start": (guest("(i64.const 0)", "(func $start unreachable) (start $start)"), "Unreachable", "stopped itself"),
+    "objects": (
+        guest(
+            "(local $all (ref null $s)) (loop $more"
+            " (local.set $all (struct.new $s (i64.const 1) (local.get $all))) (br $more)) unreachable",
+            "(type $s (struct (field i64) (field (ref null $s))))",
+        ),
+        "MemoryLimit",
+        "GC heap out of memory",
+    ),
+    "exception": (
+        guest("(throw $t (i32.const 1))", "(tag $t (param i32))"),
+        "Uncaught",
+        "an exception that nothing caught",
+    ),
+    "chance": (
+        guest(
+            "(drop (memory.grow (i32.const 16)))"
+            "(drop (call $random_get (i32.const 0) (i32.const 1048577))) (i64.const 0)",
+            wasi=["random_get"],
+        ),
+        "OutputLimit",
+        "1048577 bytes of chance at once",
+    ),
     "exit": (guest("(call $proc_exit (i32.const 3)) (i64.const 0)", wasi=["proc_exit"]), "Exit", "status 3"),
 }
 
@@ -100,6 +123,19 @@ def test_computing_is_limited_and_the_time_of_the_host_is_not_counted(driver: st
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_sleeping_is_not_computing(driver: str) -> None:
+    """In a replay it takes no time, so a limit that counted it would end one of the two only."""
+    sleeps = guest(
+        "(i64.store (i32.const 24) (i64.const 250000000))"
+        "(drop (call $poll_oneoff (i32.const 0) (i32.const 512) (i32.const 1) (i32.const 600)))"
+        "(call $call (local.get $at) (local.get $size))",
+        wasi=["poll_oneoff"],
+    )
+
+    assert ran(sleeps, driver=driver, compute=0.1).reply == b'{"ok":null}'
+
+
 def test_what_is_left_of_computing_is_counted_over_the_calls_of_the_host() -> None:
     """A guest that asks in between would compute for ever."""
 
@@ -140,6 +176,39 @@ def test_the_allocator_may_have_no_room(driver: str) -> None:
 
     assert full.error.type == "BadAddress"
     assert "100000 bytes at 1024" in full.error.message
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("name", ["start", "initialize"])
+def test_the_host_can_be_asked_before_the_instance_is_made(name: str, driver: str) -> None:
+    """Statements outside of functions run there in some languages; the process must not end by it."""
+    entry = {"start": "(func $s {}) (start $s)", "initialize": '(func (export "_initialize") {})'}[name]
+    asked: list[bytes] = []
+    asks = "(drop (call $call (i32.const 16) (i32.const 2)))"
+    wasm = guest("(call $call (local.get $at) (local.get $size))", entry.format(asks) + answering("[]", at=16)[1])
+
+    outcome = ran(wasm, b"{}", driver=driver, answer=lambda request: asked.append(request) or b'{"ok":1}')
+
+    assert outcome.reply == b'{"ok":1}'
+    assert asked == [b"[]", b"{}"]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_allocator_that_asks_the_host_for_ever_is_stopped(driver: str) -> None:
+    """The host asks it for room for its reply, for which it asks the host."""
+    wasm = bytes(
+        wasmtime.wat2wasm(
+            """(module (import "flux" "call" (func $call (param i32 i32) (result i64))) (memory (export "memory") 1)
+            (func (export "flux_alloc") (param i32) (result i32)
+              (drop (call $call (i32.const 0) (i32.const 2))) (i32.const 1024))
+            (func (export "flux_handle") (param i32 i32) (result i64) (call $call (local.get 0) (local.get 1))))"""
+        )
+    )
+
+    outcome = ran(wasm, driver=driver)
+
+    assert outcome.error.type == "StackOverflow"
+    assert ran(ECHO, driver=driver).reply
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -264,6 +333,27 @@ def test_few_addresses_make_a_smaller_pool_or_none(gibibytes: int, pooled: bool)
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_tables_and_memories_are_limited_without_a_pool_too(driver: str) -> None:
+    """The limit of memory is that of each memory, and a table takes eight bytes an element."""
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)\n"
+        "from wat import guest, ran\n"
+        "grow = '(i64.extend_i32_s (table.grow (ref.null func) (i32.const 200000)))'\n"
+        f"print(ran(guest(grow, '(table 1 funcref)'), driver={driver!r}).error.message)\n"
+        f"print(ran(guest('(i64.const 0)', '(memory 1)'), driver={driver!r}).error.message)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+
+    table, memory = done.stdout.splitlines()
+    assert "4294967295 bytes" in table  # -1: it did not grow
+    assert "memory count too high" in memory
 
 
 #: Goes down so far that a few more steps would be too many, and asks the host from there.

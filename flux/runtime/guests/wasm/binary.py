@@ -20,6 +20,8 @@ _NAMES = {I32: "i32", I64: "i64", F32: "f32", F64: "f64", 0x7B: "v128", 0x70: "f
 #: Bytes that follow the operations of constant expressions: a LEB128 number, or so many.
 _NUMBERED = frozenset({0x41, 0x42, 0x23, 0xD0, 0xD2})
 _FIXED = {0x43: 4, 0x44: 8}
+#: Numbers that follow operations on references, where it is not one: array.new_fixed, two conversions, ref.i31.
+_OF_REFERENCES = {0x08: 2, 0x1A: 0, 0x1B: 0, 0x1C: 0}
 _ARITHMETIC = frozenset({0x6A, 0x6B, 0x6C, 0x7C, 0x7D, 0x7E})
 
 
@@ -82,12 +84,14 @@ class Core:
         return next(((kind, index) for known, kind, index in self.exports if known == name), None)
 
     def signature(self, index: int) -> Signature | None:
-        """The type of the function of this index, imported ones counted first."""
+        """The type of the function of this index, imported ones counted first; None where that is no function's."""
         imported = self.imported(FUNCTION_KIND)
         if index < len(imported):
             return imported[index].signature
         index -= len(imported)
-        return self._types[self._functions[index]] if index < len(self._functions) else None
+        if index >= len(self._functions) or self._functions[index] >= len(self._types):
+            raise Malformed(f"function {index + len(imported)} is not there, or its type")
+        return self._types[self._functions[index]]
 
 
 class Reader:
@@ -155,8 +159,10 @@ class Reader:
             elif operation in _FIXED:
                 self.take(_FIXED[operation])
             elif operation == 0xFB:
-                for _ in range(2 if self.number() in (8,) else 1):
+                for _ in range(_OF_REFERENCES.get(self.number(), 1)):
                     self.number()
+            elif operation == 0xFD and self.number() == 0x0C:  # v128.const
+                self.take(16)
             elif operation not in _ARITHMETIC:
                 raise Malformed(f"operation {operation:#x} at byte {self.at} is not known in a constant")
         return self.data[start : self.at]
@@ -177,8 +183,7 @@ def read(data: bytes) -> Core:
     for number, content in core.sections:
         part = Reader(content)
         if number == TYPE:
-            for _ in range(part.number()):
-                _types(part, core)
+            _types(part, core)
         elif number == IMPORT:
             core.imports = [_import(part, core) for _ in range(part.number())]
         elif number == FUNCTION:
@@ -216,12 +221,19 @@ def signed(value: int) -> bytes:
 
 
 def _types(part: Reader, core: Core) -> None:
-    """One entry of the type section, which may be several types."""
+    """The type section: types, and groups of them."""
+    for _ in range(part.number()):
+        if part.data[part.at : part.at + 1] == b"\x4e":
+            part.byte()
+            for _ in range(part.number()):
+                _type(part, core)
+        else:
+            _type(part, core)
+
+
+def _type(part: Reader, core: Core) -> None:
+    """One type."""
     kind = part.byte()
-    if kind == 0x4E:
-        for _ in range(part.number()):
-            _types(part, core)
-        return
     if kind in (0x4F, 0x50):
         for _ in range(part.number()):
             part.number()

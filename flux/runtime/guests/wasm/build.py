@@ -54,6 +54,9 @@ _INSTALL = {
 _NOT_FOUND = re.compile(r"(?:^|: )(?:\d+: )?([\w.+/-]+): (?:command )?not found", re.MULTILINE)
 _NO_TARGET = re.compile(r"the `?(wasm32-[\w-]+)`? target may not be installed")
 
+#: How Maven says that there is no JDK, or only what runs programs.
+_NO_JAVA = re.compile(r"JAVA_HOME .{0,30}\bnot (?:defined|set)|No compiler is provided in this environment")
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -91,6 +94,8 @@ def build(path: Path, root: Path) -> Built:
     except FileNotFoundError:
         did = "its build did not make it" if folder.build else "it has no `build` that makes it"
         raise BuildFailed(f"{place}: {folder.name} has no module at {module}: {did}") from None
+    except OSError as error:
+        raise BuildFailed(f"{place}: the module {module} of {folder.name} cannot be read: {error}") from None
     try:
         signatures.check(data, folder.limits.memory)
         if folder.snapshot:
@@ -99,6 +104,8 @@ def build(path: Path, root: Path) -> Built:
         compiled = compile_to_cache(data)
     except BadModule as error:
         raise BuildFailed(f"{place}: {module} cannot be {folder.name}: {error.message}", hint=error.hint) from None
+    except OSError as error:
+        raise BuildFailed(f"{place}: {folder.name} cannot be kept: {error}") from None
     return Built(folder.name, folder.module, len(data), time.monotonic() - began, compiled, folder.snapshot)
 
 
@@ -131,6 +138,8 @@ def _run(folder: Folder, command: str) -> None:
     if lacking is not None:
         hint = _INSTALL.get(lacking, f"Install {lacking}, or change `build` in {folder.file.name} of {folder.name}.")
         raise ToolMissing(f"the build of {folder.name} needs {lacking}, which is not installed", hint=hint)
+    if _NO_JAVA.search(ran.stdout):
+        raise ToolMissing(f"the build of {folder.name} needs java, which is not installed", hint=_INSTALL["java"])
     target = _NO_TARGET.search(ran.stdout)
     if target:
         raise ToolMissing(

@@ -3,20 +3,24 @@
 Wasmtime runs machine code from a file as it is; of a file that was changed it only notices when its header was. So the
 folder is its owner's alone, a file's name says the hash of its content, and what does not have that hash is thrown
 away. The name begins with what the code depends on: the module, wasmtime's version and configuration, the machine.
+Where nothing can be written, such as on a full disk, modules run all the same, compiled anew in each process.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
+
+log = logging.getLogger("flux")
 
 #: Compiled modules that are kept in memory, and their bytes on disk: what ran takes about as much memory.
 MOST_MODULES = 256
@@ -49,10 +53,7 @@ class CompiledFiles:
             with self._lock(folder, key):
                 opened = self._open(folder, key)
                 if opened is None:
-                    self._write(folder, key, compile(data))
-                    opened = self._open(folder, key)
-        if opened is None:
-            raise OSError(f"{folder} does not keep what is written there")
+                    opened = self._made(folder, key, compile(data))
         try:
             yield Path(f"/proc/self/fd/{opened}") if Path("/proc/self/fd").exists() else self._find(folder, key)[0]
         finally:
@@ -65,8 +66,11 @@ class CompiledFiles:
     def _private_folder(self) -> Path:
         """The folder, which nobody else may write to."""
         folder = self._folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state = folder.stat()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            state = folder.stat()
+        except OSError:  # then nothing is found there, and nothing written
+            return folder
         if state.st_uid != os.geteuid():
             raise PermissionError(f"{folder} belongs to another user, whose machine code is not run")
         if state.st_mode & 0o077:
@@ -86,20 +90,36 @@ class CompiledFiles:
             with os.fdopen(os.dup(opened), "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if path.stem.rpartition("-")[2] == digest and os.fstat(opened).st_uid == os.geteuid():
-                os.utime(opened)
+                with suppress(OSError):  # a cache that was made beforehand, and cannot be written
+                    os.utime(opened)
                 return opened
             os.close(opened)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         return None
+
+    def _made(self, folder: Path, key: str, compiled: bytes) -> int:
+        """A descriptor of what was compiled: of its file, or of memory where it cannot be kept."""
+        try:
+            self._write(folder, key, compiled)
+            opened = self._open(folder, key)
+        except OSError as error:
+            log.warning("a compiled WebAssembly module cannot be kept in %s: %s", folder, error)
+            opened = None
+        return _in_memory(compiled) if opened is None else opened
 
     def _write(self, folder: Path, key: str, compiled: bytes) -> None:
         """Put it there whole or not at all, and throw away what was not used for longest."""
         digest = hashlib.sha256(compiled).hexdigest()
         with tempfile.NamedTemporaryFile(dir=folder, prefix="compiling-", delete=False) as file:
-            file.write(compiled)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(folder / f"{key}-{digest}.cwasm")
+            try:
+                file.write(compiled)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(folder / f"{key}-{digest}.cwasm")
+            except OSError:
+                Path(file.name).unlink(missing_ok=True)
+                raise
         for old in sorted(folder.glob("*.cwasm"), key=lambda path: path.stat().st_mtime)[:-MOST_FILES]:
             old.unlink(missing_ok=True)
 
@@ -107,10 +127,25 @@ class CompiledFiles:
     def _lock(self, folder: Path, key: str) -> Iterator[None]:
         """One process compiles a module, and the others wait for it."""
         path = folder / f"{key}.lock"
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            file = path.open("w")
+        except OSError:
             yield
-        path.unlink(missing_ok=True)
+            return
+        try:
+            with file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _in_memory(compiled: bytes) -> int:
+    """A descriptor of a file that lies in memory only."""
+    opened = os.memfd_create("flux-wasm")
+    with os.fdopen(os.dup(opened), "wb") as file:
+        file.write(compiled)
+    return opened
 
 
 Module = TypeVar("Module")

@@ -6,6 +6,7 @@ ours. A component is not instantiated from a pool: it takes 0.5 to 0.9 ms whiche
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 import wasmtime
 from wasmtime import component as wit
 
-from flux.runtime.guests.wasm import capi
+from flux.runtime.guests.wasm import capi, wasi
 from flux.runtime.guests.wasm.engine import MOST_TABLE_ELEMENTS, Engine
 from flux.runtime.guests.wasm.run import Run, enter, leave
 from flux.runtime.guests.wasm.signatures import BadModule
@@ -22,12 +23,17 @@ from flux.runtime.guests.wasm.traps import Ended, trap_of
 
 _HOST = "flux:runtime/ctx@"
 
-_MOST_CHANCE = 1024**2
-
 _NO_SLEEP = "a component cannot wait for its clock, which is recorded; the operation sleep can"
 
 #: What may come from wasmtime: none of it reaches further than the streams and the empty tables given below.
 _WASI = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/")
+
+
+#: Linux' fallocate(2), which the standard library has in part only: keep the size, and free what lies there.
+_fallocate = ctypes.CDLL(None).fallocate
+_fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_PUNCH_HOLE = 0x01 | 0x02
+_PAGE = 4096
 
 
 class ComponentModule:
@@ -35,14 +41,8 @@ class ComponentModule:
 
     def __init__(self, engine: Engine, component: wit.Component) -> None:
         self.engine, self._component = engine, component
+        _check(component, engine)
         imports = [str(name) for name in component.type.imports(engine.engine)]
-        for name in imports:
-            if not name.startswith((_HOST, *_WASI)):
-                raise BadModule(
-                    f"it imports {name}, which is not there", "Components import flux:runtime/ctx and WASI."
-                )
-        if "handle" not in component.type.exports(engine.engine):
-            raise BadModule("it does not export the function handle")
         self._linker = linker = wit.Linker(engine.engine)
         linker.allow_shadowing = True
         linker.add_wasip2()
@@ -73,6 +73,37 @@ class ComponentModule:
         return reply
 
 
+def _check(component: wit.Component, engine: Engine) -> None:
+    """Raise BadModule unless its imports and exports are those of the world."""
+    for name, imported in component.type.imports(engine.engine).items():
+        if not name.startswith((_HOST, *_WASI)):
+            raise BadModule(f"it imports {name}, which is not there", "Components import flux:runtime/ctx and WASI.")
+        if name.startswith(_HOST):
+            for function, extern in _interface(imported.ty, engine).items():
+                _check_text(f"its import {name} {function}", extern.ty, known=function == "call")
+    exported = component.type.exports(engine.engine).get("handle")
+    if exported is None:
+        raise BadModule("it does not export the function handle")
+    _check_text("its export handle", exported.ty, known=True)
+
+
+def _interface(kind: Any, engine: Engine) -> dict[str, Any]:
+    """What an imported interface has; nothing where it is none."""
+    return dict(kind.exports(engine.engine)) if isinstance(kind, wit.ComponentInstanceType) else {}
+
+
+def _check_text(what: str, kind: Any, *, known: bool) -> None:
+    """Raise BadModule unless this is a function that takes text and gives text."""
+    if not known:
+        raise BadModule(f"{what} is not there", "The interface has the function call.")
+    if not isinstance(kind, wit.FuncType):
+        raise BadModule(f"{what} is not a function")
+    taken, given = [named[1] for named in kind.params], kind.result
+    if taken != [wit.String()] or given != wit.String():
+        told = ", ".join(type(part).__name__.lower() for part in taken)
+        raise BadModule(f"{what} is ({told}) -> ({type(given).__name__.lower()}), not (string) -> (string)")
+
+
 class _Thread(threading.local):
     """The innermost call of this thread."""
 
@@ -83,14 +114,20 @@ _thread = _Thread()
 
 
 class _Call:
-    """One instance and its one call. Its two streams are files in memory, read whenever the host is asked."""
+    """One instance and its one call. Its two streams are files in memory, read whenever the host is asked.
+
+    What is more than is recorded is given back to the machine at each epoch: no limit of the guest's counts it.
+    """
 
     def __init__(self, run: Run, engine: Engine) -> None:
-        self.run = run
+        self.run, self._engine = run, engine
         self.store = store = wasmtime.Store(engine.engine)
         self._streams = {number: os.memfd_create(f"flux-{number}") for number in (1, 2)}
         self._read = dict.fromkeys(self._streams, 0)
-        store.set_limits(memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS)
+        self._freed = dict.fromkeys(self._streams, wasi.MOST_OUTPUT)
+        self._closing = threading.Lock()
+        engine.looks.add(self._free)
+        store.set_limits(memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS, memories=1)
         config = wasmtime.WasiConfig()
         config.stdout_file = f"/proc/self/fd/{self._streams[1]}"
         config.stderr_file = f"/proc/self/fd/{self._streams[2]}"
@@ -118,16 +155,33 @@ class _Call:
     def read_streams(self) -> None:
         """What was written since the last look becomes log lines."""
         for number, stream in self._streams.items():
-            data = os.pread(stream, os.fstat(stream).st_size - self._read[number], self._read[number])
-            if data:
-                self._read[number] += len(data)
-                self.run.system.write(number, data)
+            size = os.fstat(stream).st_size
+            new = size - self._read[number]
+            if new <= 0:
+                continue
+            data = os.pread(stream, min(new, wasi.MOST_OUTPUT), self._read[number])
+            self.run.system.write(number, data)
+            if new > len(data):
+                last = min(new - len(data), wasi.TAIL)
+                self.run.system.leave_out(number, new - len(data), os.pread(stream, last, size - last))
+            self._read[number] = size
+
+    def _free(self) -> None:
+        """Give back the middle of a long stream, but for its last bytes. Called by the clock's thread."""
+        with self._closing:
+            for number, stream in self._streams.items():
+                begin, end = self._freed[number], (os.fstat(stream).st_size - wasi.TAIL) // _PAGE * _PAGE
+                if end > begin and _fallocate(stream, _PUNCH_HOLE, begin, end - begin) == 0:
+                    self._freed[number] = end
 
     def close(self) -> None:
         """Drop the instance with all its memory."""
         _thread.call = self._around
         self.store.close()
-        for stream in self._streams.values():
+        self._engine.looks.discard(self._free)
+        with self._closing:  # or another file of the same number would lose its middle
+            streams, self._streams = self._streams, {}
+        for stream in streams.values():
             os.close(stream)
 
 
@@ -170,13 +224,7 @@ def _number(call: _Call) -> int:
     return int.from_bytes(call.run.system.chance(8), "little")
 
 
-def _chance(call: _Call, size: int) -> bytes:
-    if size > _MOST_CHANCE:
-        raise Ended("OutputLimit", f"it asked for {size} bytes of chance at once, and may for {_MOST_CHANCE}")
-    return call.run.system.chance(size)
-
-
-_guarded_chance = _guarded(_chance)
+_guarded_chance = _guarded(lambda call, size: call.run.system.chance(size))
 _chance_source = capi.bytes_source(lambda size: _guarded_chance(None, size))
 
 

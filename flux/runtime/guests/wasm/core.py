@@ -16,7 +16,7 @@ from typing import Any
 import wasmtime
 
 from flux.runtime.guests.wasm import capi, wasi
-from flux.runtime.guests.wasm.engine import Engine
+from flux.runtime.guests.wasm.engine import MOST_TABLE_ELEMENTS, MOST_TABLES, Engine
 from flux.runtime.guests.wasm.memory import Memory
 from flux.runtime.guests.wasm.run import Run, enter, leave
 from flux.runtime.guests.wasm.traps import Ended, trap_of
@@ -91,7 +91,7 @@ class Instance:
         self._memory = None
         self._store = store = capi.store_new(module.engine.pointer, None, None)
         self._context = context = capi.store_context(store)
-        capi.store_limiter(store, run.limits.memory, -1, -1, -1, -1)
+        capi.store_limiter(store, run.limits.memory, MOST_TABLE_ELEMENTS, -1, MOST_TABLES, 1)
         capi.set_epoch_deadline(context, run.epochs())
         self._around, _thread.instance = _thread.instance, self
         try:
@@ -179,33 +179,40 @@ class Instance:
             raise self.run.too_much(what, size)
         return self.memory().read(where >> 32, size)
 
-    def host_call(self, args: Any) -> None:
+    def host_call(self, caller: int, args: Any) -> None:
         """flux.call: ask the host with the guest's bytes, and leave the reply in its memory."""
         self._go_on()
+        self._begin(caller)
         reply = self.run.answer(self._bytes((args[0] & _LOW) << 32 | args[2] & _LOW, "a request to the host"))
         capi.set_epoch_deadline(self._context, self.run.epochs())
         args[0] = self._put(reply) << 32 | len(reply)
 
     def system_call(self, caller: int, function: wasi.Function, arguments: list[int]) -> int:
-        """A function of WASI; while the instance is still being made, its memory is asked of the caller."""
+        """A function of WASI."""
         self._go_on()
-        if self._memory is not None:
-            return wasi.call(function, self.memory(), self.run.system, arguments)
-        extern = capi.Extern()
-        if not capi.caller_export_get(caller, b"memory", 6, byref(extern)):
-            return wasi.FAULT
-        try:
-            self._memory = ctypes.addressof(extern.of)
-            return wasi.call(function, self.memory(), self.run.system, arguments)
-        finally:
-            self._memory = None
+        self._begin(caller)
+        system = self.run.system
+        slept = system.slept
+        error = wasi.call(function, self.memory(), system, arguments)
+        if system.slept != slept:
+            self.run.waited(system.slept - slept)
+            capi.set_epoch_deadline(self._context, self.run.epochs())
+        return error
+
+    def _begin(self, caller: int) -> None:
+        """Ask the caller for its exports while it is still being made: its start function may call already."""
+        if self._memory is None:
+            frame = self._frame
+            capi.caller_export_get(caller, b"memory", 6, byref(frame.memory))
+            capi.caller_export_get(caller, b"flux_alloc", 10, byref(frame.alloc))
+            self._memory, self._alloc = ctypes.addressof(frame.memory.of), ctypes.addressof(frame.alloc.of)
 
 
 def _call_host(environment: int | None, caller: int, args: Any, count: int) -> int:
     """flux.call, as wasm calls it: a trap if it went wrong, and why is kept with the run."""
     instance = _thread.instance
     try:
-        instance.host_call(args)  # type: ignore[union-attr]  # there is one, or nothing would call
+        instance.host_call(caller, args)  # type: ignore[union-attr]  # there is one, or nothing would call
     except BaseException as error:  # noqa: BLE001  # none may go through C; the run raises it again
         instance.run.error = error  # type: ignore[union-attr]
         return capi.trap_new(b"host", 4)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ import os
 import resource
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import wasmtime
@@ -29,6 +30,7 @@ MOST_INSTANCES = 256
 MOST_MEMORY = 1024**3
 
 MOST_TABLE_ELEMENTS = 100_000
+MOST_TABLES = 4
 
 #: Bytes of stack for wasm; at a depth of 8 guests half of a thread's usual 8 MiB.
 STACK = 512 * 1024
@@ -55,7 +57,10 @@ _SETTINGS: dict[str, Any] = {
 
 
 class Engine:
-    """An engine and its clock of epochs. `pooled` says where instances come from, `identity` what code it makes."""
+    """An engine and its clock of epochs. `pooled` says where instances come from, `identity` what code it makes.
+
+    What stands in `looks` is called at each epoch, on the thread of the clock.
+    """
 
     def __init__(self, *, pooled: bool) -> None:
         self.pooled = False
@@ -68,6 +73,7 @@ class Engine:
         else:
             self.engine, self.identity = _plain()
         self.pointer = ctypes.cast(self.engine.ptr(), ctypes.c_void_p)
+        self.looks: set[Callable[[], None]] = set()
         self._running = 0
         self._lock = threading.Lock()
         self._busy = threading.Event()
@@ -97,6 +103,8 @@ class Engine:
                 while told + EPOCH <= time.monotonic():  # this thread may have come late
                     told += EPOCH
                     self.engine.increment_epoch()
+                for look in tuple(self.looks):
+                    look()
 
 
 _lock = threading.Lock()
@@ -153,7 +161,7 @@ def _pooled() -> tuple[wasmtime.Engine, str]:
             "total_stacks": 0,
             "max_memory_size": slot,
             "table_elements": MOST_TABLE_ELEMENTS,
-            "max_tables_per_module": 4,
+            "max_tables_per_module": MOST_TABLES,
             "max_core_instance_size": 1024**2,
             "linear_memory_keep_resident": _KEEP_RESIDENT,
             "table_keep_resident": _KEEP_RESIDENT,

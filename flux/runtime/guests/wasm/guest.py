@@ -26,6 +26,7 @@ from flux.runtime.guests.wasm.run import Run
 from flux.runtime.guests.wasm.signatures import BadModule
 from flux.runtime.guests.wasm.traps import Ended
 from flux.runtime.guests.wasm.wasi import System
+from flux.runtime.guests.wire import encoded
 from flux.runtime.raised import FRAMES
 
 #: What ran out, among the ways that a guest ends.
@@ -48,7 +49,7 @@ class WasmGuest:
 
     def __init__(self, project: Project, folders: Sequence[Path]) -> None:
         self._root, self._folders = project.root, folders
-        self._modules: dict[str, _Module] = {}
+        self._modules: dict[Path, _Module] = {}  # by folder: two may say the same name, of which one is used
 
     def load(self) -> Loaded:
         """Read each folder, and see that its module is a guest; it is compiled at its first request, or by a build."""
@@ -72,17 +73,17 @@ class WasmGuest:
             except BadDefinition as error:
                 broken.append(_broken(path, self._root, error))
             else:
-                self._modules[functions[-1].name] = _Module(folder, sha)
+                self._modules[path] = _Module(folder, sha)
         return Loaded(tuple(functions), tuple(broken))
 
     def invoke(self, name: str, host: Host, input: Mapping[str, Any]) -> Any:
         """The result of a fresh instance, as JSON values."""
-        module = self._modules[name]
-        loaded = self._ready(name, module)
+        module = self._modules[host.folder]
+        loaded = self._ready(module)
         system = System(_HostTape(host), host.log)
         run = Run(_Dispatch(host), system, module.folder.limits, time.monotonic() + host.remaining())
         try:
-            reply = loaded.handle(orjson.dumps(input), run)
+            reply = loaded.handle(encoded(input, exact_integers=True), run)
         except Ended as ended:
             raise self._error(name, module, ended) from None
         finally:
@@ -94,17 +95,28 @@ class WasmGuest:
 
     def prepare(self) -> None:
         """Compile and load every module now, rather than in its first request; what cannot be is told there."""
-        for name, module in self._modules.items():
+        for module in self._modules.values():
             try:
-                self._ready(name, module)
+                self._ready(module)
             except GuestUnusable:
                 continue
 
+    def faults(self) -> list[str]:
+        """File, line and reason of each module that cannot be compiled or linked."""
+        found = []
+        for module in self._modules.values():
+            try:
+                self._ready(module)
+            except GuestUnusable as error:
+                found.append(f"{_place(module.folder, self._root)}: {error.message}")
+        return found
+
     def ready(self, name: str) -> Ready:
         """The module of a function, compiled and loaded; raises GuestUnusable."""
-        return self._ready(name, self._modules[name])
+        return self._ready(next(module for module in self._modules.values() if module.folder.name == name))
 
-    def _ready(self, name: str, module: _Module) -> Ready:
+    def _ready(self, module: _Module) -> Ready:
+        name = module.folder.name
         try:
             return ready(module.sha, lambda: _same(module))
         except BadModule as error:
@@ -167,7 +179,7 @@ class _HostTape:
 
 def _checked(folder: Folder, root: Path) -> str:
     """The hash of the folder's module, which can be a guest; raises BadDefinition."""
-    place = f"{str(folder.file).removeprefix(f'{root}/')}:{folder.line}"
+    place = _place(folder, root)
     module = str(folder.module).removeprefix(f"{root}/")
     try:
         data = folder.module.read_bytes()
@@ -181,6 +193,11 @@ def _checked(folder: Folder, root: Path) -> str:
     except BadModule as error:
         raise BadDefinition(f"{place}: {module} cannot be {folder.name}: {error.message}", hint=error.hint) from None
     return hashlib.sha256(data).hexdigest()
+
+
+def _place(folder: Folder, root: Path) -> str:
+    """Where a function is declared, as file:line."""
+    return f"{str(folder.file).removeprefix(f'{root}/')}:{folder.line}"
 
 
 def _same(module: _Module) -> bytes:

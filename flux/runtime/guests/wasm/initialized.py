@@ -18,7 +18,7 @@ from flux.runtime.guests.wasm.engine import core_engine
 from flux.runtime.guests.wasm.public import PublicInstance, PublicModule
 from flux.runtime.guests.wasm.run import Limits, Run
 from flux.runtime.guests.wasm.signatures import BadModule
-from flux.runtime.guests.wasm.snapshot import globals_of, snapshot
+from flux.runtime.guests.wasm.snapshot import INSTEAD, START, globals_of, snapshot, tables_of
 from flux.runtime.guests.wasm.traps import Ended
 from flux.runtime.guests.wasm.wasi import System
 
@@ -68,16 +68,24 @@ def initialized(data: bytes, limits: Limits, source: bytes | None = None) -> byt
         system = System(_Fixed(data), lambda level, line: said.append(line))
         run = Run(lambda request: _NO_HOST, system, limits, time.monotonic() + MOST_SECONDS)
         kept: dict[int, Any] = {}
+        names = [str(export.name) for export in module.module.exports]
+        tables: list[list[object]] = []
+
+        def begin(instance: PublicInstance) -> None:
+            tables.extend(tables_of(instance.store, instance.exports, names))
+            if START in names:
+                instance.call(START)
 
         def use(instance: PublicInstance) -> bytes:
             if source is not None:
                 _load(instance, source)
-            names = [str(export.name) for export in module.module.exports]
+            if tables_of(instance.store, instance.exports, names) != tables:
+                raise BadModule("no snapshot can be made of it: its tables change while it is initialized", INSTEAD)
             kept.update(globals_of(instance.store, instance.exports, names))
             memory = instance.memory()
             return memory.read(0, memory.size)
 
-        return module.inside(run, use), kept
+        return module.inside(run, use, begin), kept
 
     try:
         return snapshot(data, start)

@@ -34,10 +34,10 @@ _loaded: LoadedModules[Ready] = LoadedModules()
 
 def cache_folder() -> Path:
     """Where compiled modules lie: with the user's other caches, since every tree of a project shares them."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # Path raises without a home
     folder = Path(home) / "flux" / "wasm"
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.access(nearest, os.W_OK):
+    nearest = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    if folder.is_absolute() and nearest is not None and nearest.is_dir() and os.access(nearest, os.W_OK):
         return folder
     return Path(tempfile.gettempdir()) / f"flux-wasm-{os.geteuid()}"
 

@@ -16,7 +16,7 @@ import wasmtime
 
 from flux.runtime.guests.wasm import wasi
 from flux.runtime.guests.wasm.core import system_type
-from flux.runtime.guests.wasm.engine import MOST_TABLE_ELEMENTS, Engine
+from flux.runtime.guests.wasm.engine import MOST_TABLE_ELEMENTS, MOST_TABLES, Engine
 from flux.runtime.guests.wasm.memory import Memory
 from flux.runtime.guests.wasm.run import Run, enter, leave
 from flux.runtime.guests.wasm.traps import Ended, trap_of
@@ -38,13 +38,21 @@ class PublicModule:
         """The reply of a fresh instance; raises Ended, and what ended the run from our side."""
         return self.inside(run, lambda instance: instance.handle(data))
 
-    def inside(self, run: Run, use: Callable[[PublicInstance], bytes]) -> bytes:
-        """What `use` makes of a fresh instance, which is dropped then."""
+    def inside(
+        self,
+        run: Run,
+        use: Callable[[PublicInstance], bytes],
+        begin: Callable[[PublicInstance], None] = lambda instance: None,
+    ) -> bytes:
+        """What `use` makes of a fresh instance, which is dropped then; `begin` sees it before it is initialized."""
         enter(run)
         self.engine.enter()
         try:
             instance = PublicInstance(self, run)
             try:
+                begin(instance)
+                if "_initialize" in instance.exports:
+                    instance.call("_initialize")
                 return use(instance)
             finally:
                 instance.close()
@@ -59,15 +67,15 @@ class PublicInstance:
     def __init__(self, module: PublicModule, run: Run) -> None:
         self.run = run
         self.store = wasmtime.Store(module.engine.engine)
-        self.store.set_limits(memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS)
+        self.store.set_limits(
+            memory_size=run.limits.memory, table_elements=MOST_TABLE_ELEMENTS, tables=MOST_TABLES, memories=1
+        )
         self.store.set_epoch_deadline(run.epochs())
         self.exports: Any = {}
         self._linker = wasmtime.Linker(module.engine.engine)
         self._define(self._linker)
         try:
             self.exports = self._linker.instantiate(self.store, module.module).exports(self.store)
-            if "_initialize" in self.exports:
-                self.call("_initialize")
         except (_Stopped, wasmtime.WasmtimeError, wasmtime.Trap) as error:
             self.close()
             raise self._ended(error, 0) from None
@@ -117,15 +125,16 @@ class PublicInstance:
 
     def _define(self, linker: wasmtime.Linker) -> None:
         i32, i64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
-        linker.define_func("flux", "call", wasmtime.FuncType([i32, i32], [i64]), self._host_call)
+        linker.define_func("flux", "call", wasmtime.FuncType([i32, i32], [i64]), self._host_call, access_caller=True)
         for name, (types, function) in wasi.FUNCTIONS.items():
             called = functools.partial(self._system_call, function, [_LOW if t == "i" else ~(~0 << 64) for t in types])
             linker.define_func(wasi.MODULE, name, system_type(name, types), called, access_caller=True)
 
-    def _host_call(self, address: int, size: int) -> int:
-        """flux.call, as wasm calls it."""
+    def _host_call(self, caller: Any, address: int, size: int) -> int:
+        """flux.call, as wasm calls it; a start function does so before there is an instance."""
         try:
             self._go_on()
+            self.exports = self.exports or {name: caller[name] for name in ("memory", "flux_alloc")}
             reply = self.run.answer(self.bytes((address & _LOW) << 32 | size & _LOW, "a request to the host"))
             self.store.set_epoch_deadline(self.run.epochs())
             where = self.put(reply) << 32 | len(reply)
@@ -139,7 +148,13 @@ class PublicInstance:
         try:
             self._go_on()
             given = [argument & mask for argument, mask in zip(arguments, masks, strict=True)]
-            return wasi.call(function, self.memory(caller), self.run.system, given)
+            system = self.run.system
+            slept = system.slept
+            error = wasi.call(function, self.memory(caller), system, given)
+            if system.slept != slept:
+                self.run.waited(system.slept - slept)
+                self.store.set_epoch_deadline(self.run.epochs())
+            return error
         except BaseException as error:  # noqa: BLE001  # as above
             self.run.error = error
             raise _Stopped from None

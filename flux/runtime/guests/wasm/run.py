@@ -13,8 +13,8 @@ from typing import Any
 
 from flux.runtime.deadline import Interrupted
 from flux.runtime.guests.wasm.engine import EPOCH
-from flux.runtime.guests.wasm.traps import Ended, OutOfTime
-from flux.runtime.guests.wasm.wasi import Exit, System
+from flux.runtime.guests.wasm.traps import Ended, Exit, OutOfTime
+from flux.runtime.guests.wasm.wasi import System
 
 #: Guests that run inside each other on one thread; each takes its share of the thread's stack.
 MOST_NESTED = 8
@@ -87,6 +87,10 @@ class Run:
         finally:
             self.answering = False
             self.system.host_was_called()
+
+    def waited(self, seconds: float) -> None:
+        """So much of the time since `epochs` was not the guest's own."""
+        self._computed += time.monotonic() - self._entered - seconds
 
     def too_much(self, what: str, size: int) -> Ended:
         """The error for more output than it may have."""

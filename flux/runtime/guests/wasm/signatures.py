@@ -66,12 +66,12 @@ def check(data: bytes, memory: int) -> None:
         raise BadModule("it is not WebAssembly", "`flux build` makes the module from its source.")
     try:
         core = read(data)
+        _check_exports(core)
+        for imported in core.imports:
+            _check_import(imported)
+        least = _least_memory(core)
     except Malformed as error:
         raise BadModule(f"it is not a whole WebAssembly module: {error}", "`flux build` makes it anew.") from None
-    _check_exports(core)
-    for imported in core.imports:
-        _check_import(imported)
-    least = _least_memory(core)
     if least > memory:
         raise BadModule(
             f"it begins with {least // 1024} KiB of memory, and may have {memory // 1024}",

@@ -21,18 +21,23 @@ from flux.runtime.guests.wasm.signatures import BadModule
 _PAGE = 4096
 _WASM_PAGE = 65_536
 
-_PREFIX = "flux_global_"
+_PREFIX, _TABLE_PREFIX = "flux_global_", "flux_table_"
+
+#: By which a module is started that has a start function.
+START = "flux_start"
 _CONSTANTS = {I32: 0x41, I64: 0x42, F32: 0x43, F64: 0x44}
 _CUSTOM = 0
 _CALLED = ("_initialize", "flux_init", "flux_load")
 
-_INSTEAD = "Leave `snapshot` out of [wasm]."
+#: What helps where no snapshot can be made.
+INSTEAD = "Leave `snapshot` out of [wasm]."
 
 
 def snapshot(data: bytes, start: Callable[[bytes], tuple[bytes, dict[int, Any]]]) -> bytes:
     """The module with what `start` leaves; raises BadModule where that cannot be kept.
 
-    `start` gets the module to start, and gives its memory and the values of its mutable globals by their number.
+    `start` gets the module to start, by its export START if it has one, and gives its memory and the values of its
+    mutable globals by their number. That `tables_of` it are the same before and after is for it to see.
     """
     core = binary.read(data)
     _check(core)
@@ -45,15 +50,28 @@ def globals_of(store: wasmtime.Store, exports: Any, names: Iterable[str]) -> dic
     return {int(name.removeprefix(_PREFIX)): exports[name].value(store) for name in names if name.startswith(_PREFIX)}
 
 
+def tables_of(store: wasmtime.Store, exports: Any, names: Iterable[str]) -> list[list[object]]:
+    """What stands in the tables that were exported for `start`; equal where nothing has changed."""
+    tables = [exports[name] for name in names if name.startswith(_TABLE_PREFIX)]
+    return [[_identity(table.get(store, at)) for at in range(table.size(store))] for table in tables]
+
+
+def _identity(element: Any) -> object:
+    """What two looks at one element have in common; of what is no function nothing can be said."""
+    if isinstance(element, wasmtime.Val) and element.value is None:
+        return None
+    return bytes(element._func) if isinstance(element, wasmtime.Func) else object()
+
+
 def _check(core: Core) -> None:
     if core.memories != 1 or core.imported(binary.MEMORY_KIND):
-        raise BadModule("no snapshot can be made of it: it has not one memory of its own", _INSTEAD)
+        raise BadModule("no snapshot can be made of it: it has not one memory of its own", INSTEAD)
     if core.imported(binary.GLOBAL_KIND):
-        raise BadModule("no snapshot can be made of it: it imports globals", _INSTEAD)
+        raise BadModule("no snapshot can be made of it: it imports globals", INSTEAD)
     if any(variable.mutable and variable.type not in _CONSTANTS for variable in core.globals):
-        raise BadModule("no snapshot can be made of it: it keeps references in globals", _INSTEAD)
+        raise BadModule("no snapshot can be made of it: it keeps references in globals", INSTEAD)
     if any(_passive(core)):
-        raise BadModule("no snapshot can be made of it: it has passive data segments", _INSTEAD)
+        raise BadModule("no snapshot can be made of it: it has passive data segments", INSTEAD)
 
 
 def _passive(core: Core) -> Iterable[bool]:
@@ -69,9 +87,15 @@ def _passive(core: Core) -> Iterable[bool]:
 
 
 def _opened(core: Core) -> bytes:
-    """The module with its mutable globals exported."""
+    """The module with its mutable globals and its tables exported, and its start function in place of being run."""
+    start, tables = core.section(binary.START), core.section(binary.TABLE)
     exports = [
         *core.exports,
+        *([(START, binary.FUNCTION_KIND, Reader(start).number())] if start else []),
+        *(
+            (f"{_TABLE_PREFIX}{number}", binary.TABLE_KIND, number)
+            for number in range(Reader(tables).number() if tables else 0)
+        ),
         *(
             (f"{_PREFIX}{number}", binary.GLOBAL_KIND, number)
             for number, variable in enumerate(core.globals)
@@ -81,7 +105,7 @@ def _opened(core: Core) -> bytes:
     return binary.write(
         (number, _exports(exports) if number == binary.EXPORT else content)
         for number, content in core.sections
-        if number != _CUSTOM
+        if number not in (_CUSTOM, binary.START)
     )
 
 

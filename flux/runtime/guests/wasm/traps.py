@@ -40,6 +40,14 @@ class Ended(Exception):
         self.type, self.message, self.stack = type_name, message, stack
 
 
+class Exit(Exception):
+    """The guest called proc_exit."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"it exited with status {status}")
+        self.status = status
+
+
 class OutOfTime(Ended):
     """A guest was stopped at an epoch: whose time it was, the request's or its own, its run knows."""
 
@@ -58,7 +66,9 @@ def trap_of(error: wasmtime.WasmtimeError | wasmtime.Trap) -> Ended:
         return Ended(*_KINDS[code], stack)
     if "concurrent limit" in text:
         return Ended("TooManyInstances", _last_line(text), stack)
-    if "exceeds memory limit" in text:
+    if "thrown Wasm exception" in text:
+        return Ended("Uncaught", "it threw an exception that nothing caught", stack)
+    if "exceeds memory limit" in text or "GC heap out of memory" in text:
         return Ended("MemoryLimit", _last_line(text), stack)
     return Ended("Trap", _last_line(text) or "it ended without saying why", stack)
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from flux.runtime.guests.wasm.memory import Memory, OutOfBounds
+from flux.runtime.guests.wasm.traps import Ended, Exit
 
 MODULE = "wasi_snapshot_preview1"
 
@@ -24,6 +25,9 @@ OK, BAD_FILE, FAULT, INVALID, NO_ENTRY, NOT_SUPPORTED, SPIPE, NOT_CAPABLE = 0, 8
 
 #: Bytes of output that become log lines; what is more is counted.
 MOST_OUTPUT = 64 * 1024
+
+#: Bytes that one call may write or draw of chance: the host does that, and nothing could interrupt it.
+MOST_AT_ONCE = 1024**2
 
 #: Of a line of output.
 MOST_LINE = 8 * 1024
@@ -49,14 +53,6 @@ class Tape(Protocol):
         """Whether sleeping takes no time."""
 
 
-class Exit(Exception):
-    """The guest called proc_exit."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"it exited with status {status}")
-        self.status = status
-
-
 class System:
     """What one invocation knows of the world. `log(level, line)` gets its output."""
 
@@ -71,6 +67,7 @@ class System:
         "_stale",
         "_tape",
         "_written",
+        "slept",
         "tail",
     )
 
@@ -81,6 +78,7 @@ class System:
         self._counter = 0
         self._lines: dict[int, bytearray] = {}
         self.tail = b""
+        self.slept = 0.0
         self._written = self._left_out = 0
 
     def host_was_called(self) -> None:
@@ -107,11 +105,15 @@ class System:
         now = self.time_ns()
         if moment_ns > now:
             if not self._tape.is_replay:
-                time.sleep((moment_ns - now) / 1_000_000_000)
+                seconds = (moment_ns - now) / 1_000_000_000
+                time.sleep(seconds)
+                self.slept += seconds
             self._last = moment_ns
 
     def chance(self, size: int) -> bytes:
-        """Bytes of a generator that is seeded from the tape (SHA-256 of seed and counter)."""
+        """Bytes of a generator that is seeded from the tape (SHA-256 of seed and counter); raises Ended."""
+        if size > MOST_AT_ONCE:
+            raise Ended("OutputLimit", f"it asked for {size} bytes of chance at once, and may for {MOST_AT_ONCE}")
         if self._seed is None:
             self._seed = self._tape.seed()
         made = bytearray()
@@ -135,6 +137,12 @@ class System:
             end = end if 0 <= end <= MOST_LINE else MOST_LINE
             self._say(stream, bytes(pending[:end]))
             del pending[: end + (pending[end : end + 1] == b"\n")]
+
+    def leave_out(self, stream: int, size: int, tail: bytes) -> None:
+        """So much more output that nobody kept, and its last bytes."""
+        self._left_out += size
+        if stream == 2:
+            self.tail = (self.tail + tail)[-TAIL:]
 
     def finish(self) -> None:
         """Lines that did not end become log lines too, and what was left out is named."""
@@ -198,9 +206,12 @@ def _fd_write(memory: Memory, system: System, stream: int, vectors: int, count: 
         return INVALID
     written = 0
     for vector in range(vectors, vectors + 8 * count, 8):
-        data = memory.read(memory.word(vector), memory.word(vector + 4))
+        size = memory.word(vector + 4)
+        data = memory.read(memory.word(vector), min(size, MOST_AT_ONCE - written))
         system.write(stream, data)
         written += len(data)
+        if len(data) < size:  # the guest calls again for the rest
+            break
     memory.put_word(at, written)
     return OK
 
