@@ -87,6 +87,7 @@ def test_each_module_that_cannot_be_loaded_says_why_and_the_others_are_served(lo
     assert said["route.ts"] == (3, "the route of route is 'FETCH /x'")
     assert said["option.ts"] == (2, "option has no option retries")
     assert "already the name of a function" in said["twice.ts"][1]
+    assert broken["twice.ts"].hint == 'Give one of them another name: defineFunction({ name: "…" }).'
     assert len(broken) == 11
 
 
