@@ -27,6 +27,10 @@ from flux.runtime.guests.found import guests_of
 from flux.runtime.modules import PACKAGE, BrokenImport, Modules
 from flux.runtime.webhooks import webhook_function
 
+#: How a function says its name, by language; others do it in their flux.toml.
+_NAMING = {"python": '@function(name="…")', "typescript": 'defineFunction({ name: "…" })'}
+_NAMING_ELSE = 'name = "…" under [function] in its flux.toml'
+
 _PARAMETERS = re.compile(r"\{[^}]*\}")
 
 
@@ -131,7 +135,7 @@ class _Loading:
                 self._report(
                     function,
                     f"{function.name} is already the name of a function at {other}",
-                    'Give one of them another name: @function(name="…").',
+                    f"Give one of them another name: {_NAMING.get(function.language, _NAMING_ELSE)}.",
                     keeps_route=shape not in routes,
                 )
             elif function.route and shape in routes:

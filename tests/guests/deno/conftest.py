@@ -32,6 +32,8 @@ def served(postgres: Postgres, template: str, tmp_path_factory: pytest.TempPathF
     shutil.copytree(Path(__file__).parent / "project", root, dirs_exist_ok=True)
     (root / "db" / "migrations").mkdir(parents=True)
     (root / "db" / "migrations" / "0001_tables.sql").write_text(TABLES + MARKS.replace("always", "by default"))
+    (root / ".env.production").write_text("TOKEN=abc")
+    (root / ".flux").mkdir(exist_ok=True)
     url = postgres.url(postgres.create(template))
     install(url, Project.load(root))
     past = Past(root, url, clone_of(postgres.url(), url, f"deno_{next(_numbers)}"))

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from flux.cli import main
-from flux.errors import TypesWrong
+from flux.errors import GuestUnusable, TypesWrong
 from flux.gateway.types import TypeChecker
 from flux.runtime.guests.deno.check import type_faults
 
@@ -42,6 +42,37 @@ def test_type_errors_are_told_by_line_and_column(project):
         ("functions/wrong.ts", 7, 19, "TS18048"),
         ("functions/wrong.ts", 7, 40, "TS2339"),
     ]
+
+
+def test_what_imports_from_node_is_checked_without_packages(project):
+    """Deno brings the types of node: itself; a project without packages has no other ones."""
+    (project / "functions" / "wrong.ts").write_text(
+        'import crypto from "node:crypto";\nexport const sum: number = crypto;\n'
+    )
+
+    found = [(fault.file, fault.line, fault.column, fault.code) for fault in type_faults(project)]
+
+    assert found == [("functions/wrong.ts", 2, 14, "TS2322")]
+
+
+def test_what_imports_from_node_says_which_package_has_its_types(project):
+    """With packages of its own, a project gets every type from them."""
+    (project / "functions" / "wrong.ts").write_text('import "node:crypto";\n')
+    (project / "node_modules").mkdir()
+
+    with pytest.raises(GuestUnusable) as failed:
+        type_faults(project)
+
+    assert failed.value.hint == "Run `deno add npm:@types/node` in the project."
+
+
+def test_type_errors_are_told_wherever_the_project_lies(project):
+    """A folder may be called anything."""
+    odd = project / "100% of #1, %41 ü"
+    odd.mkdir()
+    (project / "functions").rename(odd / "functions")
+
+    assert {fault.file for fault in type_faults(odd)} == {"functions/wrong.ts"}
 
 
 def test_a_deployment_with_type_errors_is_refused(project, monkeypatch):

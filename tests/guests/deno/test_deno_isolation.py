@@ -46,13 +46,15 @@ def _line(served, frame):
 
 def test_whatever_is_thrown_is_an_error_with_a_message(served):
     """JavaScript throws anything, and a record without a message helps nobody."""
-    found = {how: served.invoke("fail", how=how).request for how in ("cause", "text", "object", "circular", "caught")}
+    hows = ("cause", "text", "object", "circular", "caught", "unreadable")
+    found = {how: served.invoke("fail", how=how).request for how in hows}
 
     said = {how: (request["error_type"], request["error_message"].split("\n")[0]) for how, request in found.items()}
     assert said["cause"] == ("Error", "outer, caused by TypeError: inner")
     assert said["text"] == ("Error", "only text")
     assert said["object"] == ("Error", "threw { code: 7 }")
     assert said["circular"] == ("TypeError", "Converting circular structure to JSON")
+    assert said["unreadable"] == ("Error", "threw what cannot be read: its own members throw")
     assert (found["caught"]["status"], *said["caught"]) == (409, "HTTPError", "taken")
 
 

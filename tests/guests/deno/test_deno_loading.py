@@ -20,6 +20,15 @@ Loader = Callable[..., Registry]
 
 
 @pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder of the project; a test may say by its parameter what it is called."""
+    if hasattr(request, "param"):
+        tmp_path /= request.param
+        tmp_path.mkdir()
+    return tmp_path
+
+
+@pytest.fixture
 def loaded(tmp_path: Path) -> Iterator[Loader]:
     """Loads a project of these files below functions/, or anywhere."""
     registries = []
@@ -68,7 +77,7 @@ def test_each_module_that_cannot_be_loaded_says_why_and_the_others_are_served(lo
     assert said["spinning.ts"] == (1, "its top level had not ended after 1 s")
     assert said["package.ts"][0] == 1
     assert '"zod"' in said["package.ts"][1]
-    assert broken["package.ts"].hint == f"Run `deno add npm:zod` in {registry.root}."
+    assert broken["package.ts"].hint == "Run `deno add npm:zod` in the project."
     assert "gone.ts" in said["missing.ts"][1]
     assert said["thrown.ts"] == (3, "TypeError: Cannot read properties of null (reading 'most')")
     assert "example.com" in said["away.ts"][1]
@@ -78,6 +87,7 @@ def test_each_module_that_cannot_be_loaded_says_why_and_the_others_are_served(lo
     assert said["route.ts"] == (3, "the route of route is 'FETCH /x'")
     assert said["option.ts"] == (2, "option has no option retries")
     assert "already the name of a function" in said["twice.ts"][1]
+    assert broken["twice.ts"].hint == 'Give one of them another name: defineFunction({ name: "…" }).'
     assert len(broken) == 11
 
 
@@ -154,3 +164,21 @@ def test_without_deno_each_function_says_how_to_get_it(tmp_path, monkeypatch):
 
     [broken] = told.broken
     assert (broken.message, broken.hint, broken.routes) == (missing.message, missing.hint, (("GET", "/good"),))
+
+
+@pytest.mark.parametrize("tmp_path", ["od d #1, %41 ü", "100%"], indirect=True)
+def test_a_project_may_lie_anywhere(loaded):
+    """Paths, addresses and arguments write spaces, commas and percent signs each in another way."""
+    registry = loaded(
+        **{"grüße #1": GOOD.replace("route:", 'name: "good", route:')},
+        thrown="const none: any = null;\nnone.most();\n",
+        syntax="const = 1;\n",
+        twice=IMPORT + 'export default defineFunction({ name: "good", handler: () => 1 });\n',
+    )
+
+    assert registry.functions["good"].file == str(registry.root / "functions" / "grüße #1.ts")
+    assert sorted((one.file, one.line) for one in registry.broken) == [
+        ("functions/syntax.ts", 1),
+        ("functions/thrown.ts", 2),
+        ("functions/twice.ts", 2),
+    ]

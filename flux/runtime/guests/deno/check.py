@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from flux.errors import GuestUnusable
 from flux.runtime.guests.deno.program import dying_with_parent, environment, find_deno, loading
@@ -19,6 +20,12 @@ _ERROR = re.compile(
     r"^(?P<code>TS\d+) \[ERROR\]: (?P<message>.*?)$.*?^ +at (?P<file>\S+?):(?P<line>\d+):(?P<column>\d+)$",
     re.MULTILINE | re.DOTALL,
 )
+
+
+#: What Deno misses when something imports from node: and it may take types from node_modules only.
+_NODE_TYPES = "npm:@types/node"
+
+_BACKTRACE = "\nStack backtrace:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +50,38 @@ def type_faults(root: Path) -> tuple[TypeFault, ...]:
     files = sources(root).typescript
     if not files:
         return ()
-    command = [*dying_with_parent(), find_deno(), "check", "--quiet", *loading(root), *map(str, files)]
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=environment(root), capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise GuestUnusable(f"`deno check` had not ended after {PATIENCE} s") from None
+    done = _checked(root, files, loading(root))
+    if _NODE_TYPES in done.stderr and not (root / "node_modules").exists():
+        done = _checked(root, files, [*loading(root), "--node-modules-dir=none"])  # with those that Deno has itself
     if done.returncode == 0:
         return ()
     said = done.stderr.strip()
     faults = tuple(_faults(said, root))
     if not faults:
-        raise GuestUnusable(f"`deno check` failed: {said[-500:]}")
+        raise _unchecked(said)
     return faults
+
+
+def _checked(root: Path, files: Iterable[Path], how: Iterable[str]) -> subprocess.CompletedProcess[str]:
+    command = [*dying_with_parent(), find_deno(), "check", "--quiet", *how, *map(str, files)]
+    try:
+        return subprocess.run(
+            command, cwd=root, env=environment(root), capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise GuestUnusable(f"`deno check` had not ended after {PATIENCE} s") from None
+
+
+def _unchecked(said: str) -> GuestUnusable:
+    if _NODE_TYPES in said:
+        return GuestUnusable(
+            "`deno check` needs the types of node:, which are not in node_modules",
+            hint="Run `deno add npm:@types/node` in the project.",
+        )
+    return GuestUnusable(f"`deno check` failed: {unquote(said.partition(_BACKTRACE)[0])[:500].strip()}")
 
 
 def _faults(said: str, root: Path) -> Iterator[TypeFault]:
     for found in _ERROR.finditer(said):
-        file = found["file"].removeprefix("file://").removeprefix(f"{root}/")
+        file = unquote(found["file"].removeprefix("file://")).removeprefix(f"{root}/")
         yield TypeFault(file, int(found["line"]), int(found["column"]), found["message"].strip(), found["code"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -148,13 +149,9 @@ class DenoGuest:
         message = str(error.get("message", ""))
         found = _AT.search(message)
         if found:
-            said = (
-                message[: found.start()]
-                .partition("\n")[0]
-                .partition(". Ensure ")[0]
-                .replace(f"file://{self._root}/", "")
-            )
-            return self._broken(file, said, self._hint(said), (found[1], int(found[2])))
+            said = message[: found.start()].partition("\n")[0].partition(". Ensure ")[0]
+            said = said.replace(f"{self._root.as_uri()}/", "")
+            return self._broken(file, said, self._hint(said), (unquote(found[1]), int(found[2])))
         own = [
             (frame["file"], frame["line"])
             for frame in error.get("frames") or ()
@@ -169,9 +166,9 @@ class DenoGuest:
         if missing is not None and missing[1] == "flux":
             return f'Add "flux" to the imports of {config}: `flux init --template ts` shows how.'
         if missing is not None:
-            return f"Run `deno add npm:{missing[1]}` in {self._root}."
+            return f"Run `deno add npm:{missing[1]}` in the project."
         if _NOT_INSTALLED.search(said):
-            return f"Run `deno install` in {self._root}."
+            return "Run `deno install` in the project."
         if _REMOTE.search(said):
             return "Import packages of npm, by `deno add npm:NAME`, and files of the project."
         return None

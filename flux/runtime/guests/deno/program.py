@@ -18,6 +18,9 @@ HOST = SDK / "host"
 #: What says how a project's TypeScript is loaded, by order.
 CONFIGS = ("deno.json", "deno.jsonc")
 
+#: What is private also where it is not there yet when a process starts.
+_HIDDEN = (".env", ".env.local", ".flux", ".git", ".npmrc")
+
 INSTALL = "Install it: `pip install 'flux-runtime[typescript]'`."
 
 
@@ -33,12 +36,12 @@ def find_deno() -> str:
 
 
 def command(root: Path, socket: Path, heap: int) -> list[str]:
-    """The command line of a process that serves functions of the project at root over a socket.
+    """The command line of a process, started in root, that serves functions of the project there over a socket.
 
     `heap` is what JavaScript objects may take, in bytes. Nothing else may be read than the project and its packages,
-    nothing written, no program run, no address reached.
+    and of that nothing private; nothing written, no program run, no address reached.
     """
-    read = [str(SDK), str(root), str(socket)]
+    read = [str(SDK), ".", str(socket)]
     packages = root / "node_modules"
     if packages.is_symlink():
         read.append(str(packages.resolve()))
@@ -54,11 +57,21 @@ def command(root: Path, socket: Path, heap: int) -> list[str]:
         "--deny-sys",
         f"--allow-net=unix:{socket}",
         f"--allow-read={','.join(read)}",
+        f"--deny-read={','.join(private(root))}",
         f"--allow-write={socket}",
         f"--v8-flags=--max-old-space-size={heap // 1024**2}",
         str(HOST / "main.ts"),
         str(socket),
     ]
+
+
+def private(root: Path) -> list[str]:
+    """What may hold credentials at the top of a project: its flux.toml, and whatever a dot hides.
+
+    Relative to root, since Deno has no way to write a path that has a comma in it.
+    """
+    hidden = {path.name for path in root.glob(".*") if "," not in path.name}
+    return [f"./{name}" for name in sorted({"flux.toml", *_HIDDEN, *hidden})]
 
 
 def loading(root: Path) -> list[str]:

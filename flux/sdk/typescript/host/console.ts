@@ -1,6 +1,7 @@
 // console within an invocation: its lines are log lines of the request, with the place they were written at.
 
 import { Console } from "node:console";
+import { pathOf } from "./errors.ts";
 import { current } from "./invocation.ts";
 
 const scope = globalThis as any;
@@ -95,7 +96,7 @@ export function place(): string {
   for (const line of stack.split("\n").slice(1)) {
     const found = /\(?file:\/\/(.+?):(\d+):\d+\)?$/.exec(line);
     if (found && !line.includes(HERE) && !line.includes("/node_modules/")) {
-      return `${decodeURIComponent(found[1])}:${found[2]}`;
+      return `${pathOf(found[1])}:${found[2]}`;
     }
   }
   return "";

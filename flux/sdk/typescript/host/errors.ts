@@ -23,8 +23,16 @@ interface Frame {
   function: string;
 }
 
-/** An error as the host is told it. */
+/** An error as the host is told it; of one whose own members throw, that. */
 export function told(error: unknown): Told {
+  try {
+    return plainly(error);
+  } catch {
+    return { type: "Error", message: "threw what cannot be read: its own members throw" };
+  }
+}
+
+function plainly(error: unknown): Told {
   if (!(error instanceof Error)) {
     return {
       type: "Error",
@@ -73,7 +81,7 @@ function frames(stack: string): Frame[] {
   for (const line of stack.split("\n")) {
     const place = /^\s+at (?:(?:async )?(.*?) \()?(file:\/\/\/.+?|[\w.+-]+:.+?):(\d+):(\d+)\)?$/.exec(line);
     if (!place || place[2].startsWith(HERE) || place[2].startsWith("ext:")) continue;
-    const file = place[2].startsWith("file://") ? decodeURIComponent(place[2].slice(7)) : place[2];
+    const file = place[2].startsWith("file://") ? pathOf(place[2].slice(7)) : place[2];
     found.push({
       file,
       line: Number(place[3]),
@@ -83,4 +91,27 @@ function frames(stack: string): Frame[] {
     if (found.length === MOST_FRAMES) break;
   }
   return found.reverse();
+}
+
+/** The path that a stack shows, which has it sometimes as in a URL and sometimes as it is. */
+export function pathOf(shown: string): string {
+  if (!shown.includes("%")) return shown;
+  const known = paths.get(shown);
+  if (known !== undefined) return known;
+  let path = shown;
+  try {
+    if (!isThere(shown)) path = decodeURIComponent(shown);
+  } catch { /* it is none of a URL's */ }
+  paths.set(shown, path);
+  return path;
+}
+
+const paths = new Map<string, string>();
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
+  }
 }

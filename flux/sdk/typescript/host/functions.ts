@@ -1,7 +1,7 @@
 // The functions of this isolate: modules are imported once, and what they export by defineFunction is kept by name.
 
 import { contextOf } from "./context.ts";
-import { raised } from "./errors.ts";
+import { pathOf, raised } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 
 const DEFINITION = Symbol.for("flux.function");
@@ -72,7 +72,7 @@ function schemaOf(schema: any): unknown {
 function at(stack: string): { file: string; line: number } | null {
   for (const line of stack.split("\n").slice(2)) {
     const found = /file:\/\/(.+?):(\d+):\d+\)?$/.exec(line);
-    if (found) return { file: decodeURIComponent(found[1]), line: Number(found[2]) };
+    if (found) return { file: pathOf(found[1]), line: Number(found[2]) };
   }
   return null;
 }

@@ -3,6 +3,7 @@
 
 import nodeCrypto from "node:crypto";
 import { EventEmitter } from "node:events";
+import { promisify } from "node:util";
 import { Worker as NodeWorker } from "node:worker_threads";
 import { current } from "./invocation.ts";
 
@@ -38,6 +39,7 @@ export function record(): void {
   recordChance();
   recordTimers();
   recordPromises();
+  recordCallbacks();
 }
 
 function recordClock(): void {
@@ -239,6 +241,33 @@ function recordPromises(): void {
   for (const method of ["readFile", "readTextFile", "stat", "lstat", "realPath", "open"]) {
     wrap(deno, method, `Deno.${method}`);
   }
+}
+
+/** What Node's crypto does on other threads, and tells a callback. */
+const CALLBACKS = ["pbkdf2", "scrypt", "hkdf", "generateKey", "generateKeyPair", "generatePrime", "checkPrime"];
+
+function recordCallbacks(): void {
+  for (const method of CALLBACKS) wrapCallback(nodeCrypto, method, `crypto.${method}`);
+}
+
+function wrapCallback(owner: any, method: string, name: string): void {
+  const real = owner[method];
+  if (typeof real !== "function") return;
+  const wrapped: any = function (this: unknown, ...given: unknown[]) {
+    const invocation = current(), done = given.at(-1);
+    if (!invocation || typeof done !== "function") return real.apply(this, given);
+    const { promise, resolve } = Promise.withResolvers<unknown[]>();
+    invocation.native(name, promise).then((told) => done(...told));
+    return real.call(this, ...given.slice(0, -1), (...told: unknown[]) => resolve(told));
+  };
+  const promised = real[promisify.custom];
+  if (promised) {
+    wrapped[promisify.custom] = (...given: unknown[]) => {
+      const invocation = current(), promise = promised.apply(owner, given);
+      return invocation ? invocation.native(name, promise) : promise;
+    };
+  }
+  owner[method] = wrapped;
 }
 
 function wrap(owner: any, method: string, name: string): void {

@@ -6,6 +6,11 @@ const scope = globalThis as any;
 const ATTEMPTS: Record<string, () => unknown> = {
   "a file outside": () => Deno.readTextFileSync("/etc/passwd"),
   "a file outside, by Node": async () => (await import("node:fs")).readFileSync("/etc/passwd"),
+  "the project's settings": () => Deno.readTextFileSync("flux.toml"),
+  "a file of secrets": () => Deno.readTextFileSync(".env.production"),
+  "a file of secrets, by Node": async () => (await import("node:fs")).readFileSync(".env.production"),
+  "a file of secrets, by import": () => import("../.env.production", { with: { type: "text" } } as ImportCallOptions),
+  "what Flux keeps": () => [...Deno.readDirSync(".flux")],
   "a file of the project's, written": () => Deno.writeTextFileSync("functions/escape.ts", ""),
   "the process's own memory": () => Deno.readTextFileSync("/proc/self/environ"),
   "a program": () => new Deno.Command("true").outputSync(),

@@ -88,6 +88,13 @@ export const fail = defineFunction({
     if (how === "cause") throw new Error("outer", { cause: new TypeError("inner") });
     if (how === "text") throw "only text";
     if (how === "object") throw { code: 7 };
+    if (how === "unreadable") {
+      throw Object.defineProperty(new Error("x"), "stack", {
+        get: () => {
+          throw new Error("not even its stack");
+        },
+      });
+    }
     if (how === "circular") {
       const value: { self?: unknown } = {};
       value.self = value;

@@ -1,4 +1,5 @@
 import { type Ctx, defineFunction } from "flux";
+import crypt from "node:crypto";
 
 /** Legs that race, and write down who came where: what a server does when it is in a hurry. */
 export default defineFunction({
@@ -21,10 +22,16 @@ export default defineFunction({
       setTimeout(() => done(`late after ${order.length}`), 2 + Math.random() * 6)
     );
     const hash = crypto.subtle.digest("SHA-256", new Uint8Array(200_000)).then(() => order.push("hash"));
+    const key = new Promise<void>((done) =>
+      crypt.pbkdf2("a", "b", 20_000, 16, "sha256", () => {
+        order.push("key");
+        done();
+      })
+    );
     const legs = ["a", "b", "c", "d"].map(leg);
     const first = await Promise.race([late, ...legs]);
     const sums = await Promise.all(legs);
-    await hash;
+    await Promise.all([hash, key]);
     clearInterval(every);
     return { first, sums, order, ticks: ticks.length, last: await late };
   },
