@@ -48,6 +48,7 @@ class Writer:
     def __init__(self, database: Database, inflight: InflightTable) -> None:
         self.available = True
         self.lost = 0
+        self._told_away = 0
         self.gather = GATHER
         self._database = database
         self._inflight = inflight
@@ -86,6 +87,7 @@ class Writer:
 
     def database_is_away(self) -> None:
         """Told by a request that could not reach it; the writer's thread finds out when it is back."""
+        self._told_away += 1
         self.available = False
         self._wake.set()
 
@@ -103,6 +105,7 @@ class Writer:
 
     def _write_batch(self) -> bool:
         batch = [self._waiting[index] for index in range(min(BATCH, len(self._waiting)))]
+        told = self._told_away
         try:
             with self._database.connection() as connection:
                 refused = write_records(connection, [one.written for one in batch])
@@ -116,7 +119,7 @@ class Writer:
         for _ in batch:
             self._waiting.popleft()
         self._inflight.flushed(sum(one.kept for one in batch))
-        if not self.available:
+        if not self.available and told == self._told_away:  # it may have gone while this was on its way
             log.warning("the database is back; %d records were lost meanwhile", self.lost)
             self.available, self.lost = True, 0
         return True
