@@ -100,6 +100,22 @@ def outlives_transaction(sql: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def refusal_of(sql: str) -> tuple[str, str] | None:
+    """Why ctx.db does not run a statement, and what to write in its place; None where it runs it."""
+    if controls_transaction(sql):
+        return (
+            f"this statement changes what belongs to the runtime: {sql.strip()[:60]}",
+            "Use ctx.db.commit() or `with ctx.db.savepoint():`; name other settings by a plain string.",
+        )
+    if outlives_transaction(sql):
+        return (
+            f"this statement sets something for other requests too: {sql.strip()[:60]}",
+            "Write `set local …`, or set_config(…, true), which end with the request.",
+        )
+    return None
+
+
+@lru_cache(maxsize=4096)
 def describe(sql: str) -> str:
     """A name for the span: the operation and the first table, such as `insert users`."""
     text = plain(sql)

@@ -25,7 +25,7 @@ from flux.engine.jobs import JobFailure, settling
 from flux.engine.pool import Connection, Database
 from flux.engine.recording import Attempted, attempted_writes, record_values
 from flux.engine.roles import SERVICE
-from flux.engine.statements import controls_transaction, is_single, may_write, outlives_transaction
+from flux.engine.statements import is_single, may_write, refusal_of
 from flux.errors import DatabaseUnavailable, TransactionControl
 from flux.record import Record, Span
 
@@ -212,16 +212,9 @@ class Transaction:
     @contextmanager
     def _prepared(self, span: Span, statement: str, *, control: bool = False) -> Iterator[list[str]]:
         """Yield what must be said first; afterwards keep the books, or undo the statement when it failed."""
-        if not control and controls_transaction(statement):
-            raise TransactionControl(
-                f"this statement changes what belongs to the runtime: {statement.strip()[:60]}",
-                hint="Use ctx.db.commit() or `with ctx.db.savepoint():`; name other settings by a plain string.",
-            )
-        if outlives_transaction(statement):
-            raise TransactionControl(
-                f"this statement sets something for other requests too: {statement.strip()[:60]}",
-                hint="Write `set local …`, or set_config(…, true), which end with the request.",
-            )
+        refusal = None if control else refusal_of(statement)
+        if refusal is not None:
+            raise TransactionControl(refusal[0], hint=refusal[1])
         if self.role != SERVICE:
             self.database.require_role(self.role)
         if self._connection is None:

@@ -11,6 +11,7 @@ from typing import Any
 from flux.config import Project
 from flux.engine.policies import drift_of
 from flux.engine.rehearsal import Rehearsal, rehearsing
+from flux.engine.statements import refusal_of
 from flux.errors import BadQuery, StatementRefused
 from flux.explain.asked import SERVICE_ROLE, Asked, Caller
 from flux.explain.catalogue import Catalogue, read_catalogue
@@ -61,7 +62,7 @@ class Explainer:
             answer = _empty(asked, caller, text, effects)
             shown = self._preview(text, caller, catalogue, rehearsal, effects)
             answer["query"]["tables"] = list(effects.relations)
-            answer["guard"] = _guard(verdict, text, self.project, enforced=asked.form is not None)
+            answer["guard"] = _guard(asked, text, verdict, self.project)
             types, error = _accepted(rehearsal, text, values, effects, types)
             answer["query"]["parameters"] = _parameters(effects, values, types)
             answer["postgres"] = {"accepts": error is None, "error": _with_nearest(error, catalogue)}
@@ -94,7 +95,7 @@ class Explainer:
             effects = effects_of(asked.text)
             answer = _empty(asked, caller, asked.text, effects)
             answer["query"]["parameters"] = _parameters(effects, asked.values, None)
-            answer["guard"] = _guard(None, asked.text, self.project, enforced=False)
+            answer["guard"] = _guard(asked, asked.text, None, self.project)
         missing = "the compiled SQL, the guard" if asked.form is not None else "types"
         answer["notes"].append(f"there is no database: {missing}, policies, plan and dry run are not known")
         return answer
@@ -174,21 +175,26 @@ def _placed(effects: Effects, catalogue: Catalogue) -> Effects:
     return replace(effects, written=placed(effects.written), relations=placed(effects.relations))
 
 
-def _guard(verdict: Verdict | None, text: str, project: Project, *, enforced: bool) -> dict[str, Any]:
+def _guard(asked: Asked, text: str, verdict: Verdict | None, project: Project) -> dict[str, Any]:
+    """What ctx.db makes of it: `refusal` where it runs no such statement, the rules of [queries] otherwise.
+
+    What was recorded has run: the runtime itself may say `commit`.
+    """
+    structured = asked.form is not None
+    refusal = refusal_of(text) if not structured and asked.source is None else None
     unread = None
     if verdict is None:
         reading = read_statements(text, marks=False)[0]
         unread = reading.partial if reading.tree is None else None
         verdict = judge(reading.tree, project.queries) if reading.tree is not None else None
-    if verdict is None:
-        return {"complexity": None, "depth": None, "rules": [], "allowed": None, "enforced": enforced, "unread": unread}
     return {
-        "complexity": verdict.complexity,
-        "depth": verdict.depth,
-        "rules": [asdict(rule) for rule in verdict.rules],
-        "allowed": verdict.allowed,
-        "enforced": enforced,
-        "unread": None,
+        "complexity": verdict.complexity if verdict else None,
+        "depth": verdict.depth if verdict else None,
+        "rules": [asdict(rule) for rule in verdict.rules] if verdict else [],
+        "allowed": False if refusal else verdict.allowed if verdict else None,
+        "enforced": structured or refusal is not None,
+        "refusal": {"message": refusal[0], "hint": refusal[1]} if refusal else None,
+        "unread": unread,
     }
 
 

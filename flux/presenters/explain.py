@@ -21,11 +21,11 @@ _OPERATIONS = {"INSERT": "green", "UPDATE": "cyan", "DELETE": "red", "TRUNCATE":
 
 def exit_code(answer: Answer) -> int:
     """0 where all is well and known, 1 where the answer is no, 3 where there was no database to ask."""
-    if answer["postgres"] is None:
-        return 3
     guard, run = answer["guard"], answer["dry_run"]
-    no = bool(answer["refused"]) or not answer["postgres"]["accepts"]
-    no = no or bool(guard and guard["enforced"] and guard["allowed"] is False)
+    no = bool(answer["refused"]) or bool(guard and guard["enforced"] and guard["allowed"] is False)
+    if answer["postgres"] is None:
+        return 1 if no else 3
+    no = no or not answer["postgres"]["accepts"]
     return int(no or bool(run and (run["refused"] or run["error"])))
 
 
@@ -130,7 +130,7 @@ def _policies(answer: Answer) -> Iterator[Line | str]:
 def _compiled(answer: Answer, columns: int) -> Iterator[Line | str]:
     if answer["compiled_sql"]:
         yield from sql_lines(answer["compiled_sql"], columns)
-    elif answer["query"]["sql"] and not answer["refused"]:
+    elif answer["query"]["sql"] and not answer["refused"] and not (answer["guard"] or {}).get("refusal"):
         yield from sql_lines(answer["query"]["sql"], columns)
     for reason in answer["partial"]:
         yield "!", f"partial: {reason}", "yellow"
@@ -138,6 +138,10 @@ def _compiled(answer: Answer, columns: int) -> Iterator[Line | str]:
 
 def _guard(guard: Answer | None) -> Iterator[Line | str]:
     if guard is None:
+        return
+    if guard["refusal"]:
+        yield "verdict", f"refused: {guard['refusal']['message']}", "red"
+        yield "hint", guard["refusal"]["hint"], "dim"
         return
     if guard["allowed"] is None:
         yield "!", f"not counted: {guard['unread']}", "yellow"

@@ -180,6 +180,22 @@ def test_what_the_compiled_sql_cannot_show_is_said(shop):
     assert service["partial"] == []
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("select 1; commit", "changes what belongs to the runtime: commit"),
+        ("set role flux_app", "changes what belongs to the runtime: set role flux_app"),
+        ("set search_path = x", "sets something for other requests too: set search_path = x"),
+    ],
+)
+def test_what_ctx_db_does_not_run_is_refused_here_too(shop, query, words):
+    """Explained as allowed, it would be found out in production."""
+    result = story.run(explain, shop, query)
+
+    assert result.exit_code == 1
+    assert f"verdict refused: this statement {words}" in " ".join(result.output.split())
+
+
 def test_a_role_that_does_not_exist_is_an_error(shop):
     """Explaining for nobody would show a freedom that nobody has."""
     assert isinstance(story.run(explain, shop, "select 1", "--role", "membr").exception, UnknownRole)
