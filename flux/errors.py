@@ -233,6 +233,13 @@ class QueryRefused(BadQuery):
     exit_code = 1
 
 
+class ColumnRefused(BadQuery):
+    """the role may not do this with the column"""
+
+    code = "XF405"
+    exit_code = 1
+
+
 class StatementRefused(FluxError):
     """the database refuses the statement"""
 

@@ -12,7 +12,7 @@ from flux.explain.building import Building, Output, Way, aggregate_of, place
 from flux.explain.catalogue import Table
 from flux.explain.conditions import aggregate, conditions, orders, value_of
 from flux.explain.form import Form
-from flux.explain.relations import Relation, relation_of
+from flux.explain.relations import Relation
 from flux.explain.shape import Filter, Group, Order, Related, Selected
 
 Columns = tuple[Selected | Related, ...]
@@ -125,13 +125,13 @@ def _put(building: Building, level: _Level, name: str, column: str, path: str) -
     value = nodes.column(column, level.alias)
     _set(building, level, name, value, path)
     level.groups.append(value)
-    building.outputs.append(Output((*level.keys, name), place(level.table, level.table.columns[column])))
+    building.outputs.append(Output((*level.keys, name), place(level.table, building.column(level.table, column, path))))
 
 
 def _merge(building: Building, level: _Level, asked: str, path: str) -> None:
     """`owner.name` and `owner.email` are one relation with two columns."""
     head, rest = building.split(level.table, asked)
-    relation_of(building.catalogue, level.table, head, path)
+    building.relation(level.table, head, path)
     inner = (Selected(rest or "*", None, path),)
     known = level.related.get(head)
     if known is not None and known.name is None and not known.path:
@@ -175,7 +175,7 @@ def _beside(building: Building, level: _Level, function: str, argument: str, way
 def _relate(building: Building, level: _Level, name: str, related: Related) -> None:
     """Related rows as one JSON value: an object, or null, of a relation to one; a list of a relation to many."""
     path = related.path
-    relation = relation_of(building.catalogue, level.table, related.relation, f"{path}.relation" if path else "columns")
+    relation = building.relation(level.table, related.relation, f"{path}.relation" if path else "columns")
     wanted = Wanted(related.columns, related.filters, related.order, related.limit, related.offset, path)
     inner = rows_of(building, relation.table, wanted, relation, level.alias, (*level.keys, name))
     item, outer = building.aliases.new("item"), building.aliases.new(name)
@@ -191,7 +191,9 @@ def _order(building: Building, level: _Level, wanted: Wanted, relation: Relation
     """As asked; lists of related rows are else in the order of their keys, so that they are the same each time."""
     order = wanted.order
     if not order and relation is not None and relation.many and not level.totals:
-        order = tuple(Order(name, False, "", wanted.path) for name in level.table.primary_key)
+        named = [level.table.columns[name] for name in level.table.primary_key]
+        if all(column.readable for column in named):
+            order = tuple(Order(column.name, False, "", wanted.path) for column in named)
     if not level.totals:
         return orders(building, level.table, level.alias, order)
     keys = []

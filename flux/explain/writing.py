@@ -35,7 +35,7 @@ def inserted(building: Building, table: Table, shape: Shape) -> exp.Insert:
     else:
         insert.set("expression", _many(building, table, columns))
     if shape.operation == "upsert":
-        insert.set("conflict", _conflict(table, columns, shape))
+        insert.set("conflict", _conflict(building, table, columns, shape))
     insert.set("returning", returned(building, table, shape.returning))
     return insert
 
@@ -118,14 +118,14 @@ def _json_value(column: Column) -> Callable[[Any, str], Any]:
     return converter(column)
 
 
-def _conflict(table: Table, columns: list[Column], shape: Shape) -> exp.OnConflict:
+def _conflict(building: Building, table: Table, columns: list[Column], shape: Shape) -> exp.OnConflict:
     keys = shape.conflict or table.primary_key
     if not keys:
         raise BadQuery(
             f"{table.name} has no primary key", path="conflict", hint="Name the columns of a unique key in conflict."
         )
     for at, name in enumerate(keys):
-        column_of(table, name, f"conflict[{at}]")
+        building.column(table, name, f"conflict[{at}]" if shape.conflict else "conflict")
     if not any(set(keys) == set(unique) for unique in table.unique_keys):
         known = "; ".join(", ".join(unique) for unique in table.unique_keys)
         raise BadQuery(
