@@ -10,6 +10,7 @@ from typing import Any
 from flux.config import Queries as Limits
 from flux.engine.statements import describe, tables
 from flux.engine.transaction import Transaction
+from flux.errors import BadQuery
 from flux.explain.columns import parameter_columns
 from flux.explain.compiler import Compiled
 from flux.explain.form import Form, read_form
@@ -110,6 +111,13 @@ class RequestDatabase:
         A write gives rows when it asks for them by `returning`. Raises BadQuery with the place in the document,
         UnknownName with the nearest name, BadValue, and QueryRefused for more than the project allows.
         """
+        try:
+            return self._answer(document)
+        except BadQuery as error:
+            error.document = document
+            raise
+
+    def _answer(self, document: Document) -> list[Row] | int:
         form, role = read_form(document), self._transaction.role
         compiled = self._queries.compiled(form, role)
         try:
