@@ -15,7 +15,7 @@ from flux.context import RequestContext
 from flux.engine.installer import install
 from flux.engine.pool import Database
 from flux.engine.transaction import Transaction
-from flux.errors import ColumnRefused, UnknownName
+from flux.errors import BadValue, ColumnRefused, UnknownName
 from flux.record import Record
 from flux.redaction import Redactor
 from flux.runtime.database import RequestDatabase
@@ -38,8 +38,8 @@ POLICIES = """
     [tables.todos.member]
     rows   = "owner_id = claim('sub')::int"
     select = { columns = ["id", "title", "email", "owner_id"], mask = { email = "left(email, 1) || '…'" } }
-    insert = { columns = ["id", "title", "email", "owner_id"] }
-    update = { columns = ["title", "email"] }
+    insert = { columns = ["id", "title", "email", "owner_id", "checker_id"] }
+    update = { columns = ["title", "email", "owner_id", "checker_id"] }
     [tables.people.member]
     select = { columns = ["id", "name"] }
     [tables.notes.member]
@@ -122,6 +122,58 @@ def test_the_nearest_column_that_may_be_read_is_offered(member):
     assert hidden.value.hint == "Did you mean title?"
     assert "secret" not in f"{mistyped.value.hint} {unknown.value.hint}"
     assert unknown.value.hint.startswith("Columns and relations: id, title, email, owner_id, ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({"operation": "upsert", "data": {"id": 1, "title": "oat", "email": "new@x"}}, r"data\.email"),
+        ({"operation": "upsert", "data": [{"id": 1, "email": "a"}, {"id": 3, "email": "b"}]}, r"data\[0\]\.email"),
+        ({"operation": "insert", "data": {"id": 3, "owner_id": 1, "email": "new@x"}}, r"data\.email"),
+        ({"operation": "update", "data": {"email": "new@x"}, "all": True}, r"data\.email"),
+    ],
+)
+def test_a_masked_column_cannot_be_written_here_and_that_is_said(member, asked, place):
+    """With the way that is open: Postgres would say what it thinks of a view that nobody made."""
+    with pytest.raises(BadValue, match=f"^{place}: email of todos is masked for the role member") as raised:
+        member.query({"table": "todos", **asked})
+
+    assert raised.value.hint.startswith("Write public.todos with ctx.db.execute")
+    assert member.execute("update public.todos set email = 'new@x' where id = 1") == 1
+
+
+def test_a_row_with_masks_is_written_in_all_its_other_columns(member):
+    """And the masked one comes back as it is read."""
+    row = member.table("todos").returning("title", "email").upsert(id=1, title="oat", owner_id=1)
+
+    assert row == {"title": "oat", "email": "a…"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            {"operation": "insert", "data": {"id": 3, "secret": "x"}},
+            r"^data\.secret: the role member may not insert secret",
+        ),
+        (
+            {"operation": "update", "data": {"id": 2}, "all": True},
+            r"^data\.id: the role member may not update id of todos",
+        ),
+        (
+            {"operation": "upsert", "data": [{"id": 1, "titles": "x"}]},
+            r"^data\[0\]\.titles: .* not insert titles of todos",
+        ),
+        (
+            {"operation": "upsert", "data": {"id": 1, "checker_id": 2}},
+            r"^data\.checker_id: .* not read checker_id of todos",
+        ),
+    ],
+)
+def test_a_column_that_may_not_be_written_is_named(member, asked, told):
+    """Postgres names the table only."""
+    with pytest.raises(ColumnRefused, match=told):
+        member.query({"table": "todos", **asked})
 
 
 def test_a_caller_who_names_a_hidden_column_is_told_no_more_than_before(member):
