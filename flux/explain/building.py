@@ -40,6 +40,18 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounded:
+    """A list of related rows for which the query says no limit: the keys that lead to it, and its most rows.
+
+    The statement fetches one more, so that a longer one can be told.
+    """
+
+    keys: tuple[str, ...]
+    most: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
     """What a dotted name leads to: relations one after another, the table there, and one of its columns or none."""
 
@@ -63,6 +75,7 @@ class Building:
         self.slots: list[Slot] = []
         self.tables: dict[str, Table] = {}
         self.outputs: list[Output] = []
+        self.lists: list[Bounded] = []
 
     def open(self, table: Table) -> str:
         """A table read or written from here on; the alias by which it is known."""

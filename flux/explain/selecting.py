@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from flux.errors import BadQuery, QueryRefused, UnknownName
 from flux.explain import nodes
-from flux.explain.building import Building, Output, Way, aggregate_of, place
+from flux.explain.building import Bounded, Building, Output, Way, aggregate_of, place
 from flux.explain.catalogue import Table
 from flux.explain.conditions import aggregate, conditions, orders, value_of
 from flux.explain.form import Form
@@ -74,7 +74,7 @@ def rows_of(
     if level.totals and level.groups:
         query.set("group", exp.Group(expressions=[group.copy() for group in level.groups]))
     query.set("order", _order(building, level, wanted, relation))
-    _bound(building, query, wanted, relation)
+    _bound(building, query, wanted, relation, keys)
     return query
 
 
@@ -206,18 +206,24 @@ def _order(building: Building, level: _Level, wanted: Wanted, relation: Relation
     return exp.Order(expressions=keys) if keys else None
 
 
-def _bound(building: Building, query: exp.Select, wanted: Wanted, relation: Relation | None) -> None:
-    """Limit and offset as parameters; a list of related rows is cut at the most that the project allows."""
+def _bound(
+    building: Building, query: exp.Select, wanted: Wanted, relation: Relation | None, keys: tuple[str, ...]
+) -> None:
+    """Limit and offset as parameters; of related rows without a limit, one more than the project allows is fetched."""
     if relation is not None and not relation.many:
         if wanted.limit is not None or wanted.offset is not None or wanted.order:
             raise BadQuery(f"{relation.table.name} is one row here, not a list", path=wanted.path)
         return
     limits = building.limits
-    default = limits.default_limit if relation is None else limits.max_limit
+    default = limits.default_limit if relation is None else limits.max_limit + 1
     at, path = wanted.limit, _at(wanted.path, "limit")
+    if relation is not None and at is None:
+        building.lists.append(Bounded(keys, limits.max_limit, wanted.path or "columns"))
 
     def limit(form: Form) -> int:
-        asked = default if at is None else form.values[at]
+        if at is None:
+            return default
+        asked = form.values[at]
         if asked > limits.max_limit:
             raise QueryRefused(
                 f"max_limit: {asked} rows are asked for, the project allows {limits.max_limit}",
