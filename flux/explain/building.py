@@ -76,6 +76,7 @@ class Building:
         self.tables: dict[str, Table] = {}
         self.outputs: list[Output] = []
         self.lists: list[Bounded] = []
+        self.exact: list[tuple[str, ...]] = []
 
     def open(self, table: Table) -> str:
         """A table read or written from here on; the alias by which it is known."""

@@ -29,9 +29,10 @@ class Compiled:
 
     A literal % in `sql` is doubled where there are parameters, as psycopg reads it. `tables` are keys of the
     catalogue, the statement's own first. `places` are the columns that each parameter is bound for, `outputs` the
-    columns that values of the result come from, `lists` the lists of related rows without a limit. In `tree`, a
-    parameter is a Placeholder with its number from 0 on; the tree is shared with other queries of the shape, to be
-    copied before a change, and printed by render().
+    columns that values of the result come from, `lists` the lists of related rows without a limit, `exact` the keys
+    that lead to numbers inside relations, which come as text. In `tree`, a parameter is a Placeholder with its number
+    from 0 on; the tree is shared with other queries of the shape, to be copied before a change, and printed by
+    render().
     """
 
     sql: str
@@ -45,6 +46,7 @@ class Compiled:
     places: tuple[tuple[Place, ...], ...]
     outputs: tuple[Output, ...]
     lists: tuple[Bounded, ...]
+    exact: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class _Template:
             one.places,
             one.outputs,
             one.lists,
+            one.exact,
         )
 
 
@@ -117,6 +120,7 @@ def _template(shape: Shape, catalogue: Catalogue, limits: Queries) -> _Template:
         places=tuple(slot.places for slot in slots),
         outputs=tuple(building.outputs),
         lists=tuple(building.lists),
+        exact=tuple(building.exact),
     )
     return _Template(compiled, slots)
 

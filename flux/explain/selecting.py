@@ -9,7 +9,7 @@ from sqlglot import exp
 from flux.errors import BadQuery, QueryRefused, UnknownName
 from flux.explain import nodes
 from flux.explain.building import Bounded, Building, Output, Way, aggregate_of, place
-from flux.explain.catalogue import Table
+from flux.explain.catalogue import Column, Table
 from flux.explain.conditions import aggregate, conditions, orders, value_of
 from flux.explain.form import Form
 from flux.explain.relations import Relation
@@ -30,6 +30,7 @@ class _Level:
     joins: list[exp.Join] = field(default_factory=list)
     related: dict[str, Related] = field(default_factory=dict)
     stats: dict[str, tuple[exp.Select, str, str]] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     totals: bool = False
 
 
@@ -66,7 +67,7 @@ def rows_of(
         )
     found = nodes.matching(relation.pairs, here, alias) if relation else []
     query = nodes.select(
-        [nodes.aliased(value, name) for name, value in level.values.items()],
+        [nodes.aliased(_exact(building, level, name, value), name) for name, value in level.values.items()],
         nodes.table(table, alias),
         found + conditions(building, table, alias, wanted.filters),
     )
@@ -115,17 +116,17 @@ def _add(building: Building, level: _Level, item: Selected | Related) -> None:
         _total(building, level, item.name or asked, called, item.path)
     elif item.name is not None:
         value, column, where = value_of(building, table, level.alias, asked, item.path)
-        _set(building, level, item.name, value, item.path)
+        _set(level, item.name, value, column.type, item.path)
         building.outputs.append(Output((*level.keys, item.name), where))
     else:
         _merge(building, level, asked, item.path)
 
 
 def _put(building: Building, level: _Level, name: str, column: str, path: str) -> None:
-    value = nodes.column(column, level.alias)
-    _set(building, level, name, value, path)
+    value, found = nodes.column(column, level.alias), building.column(level.table, column, path)
+    _set(level, name, value, found.type, path)
     level.groups.append(value)
-    building.outputs.append(Output((*level.keys, name), place(level.table, building.column(level.table, column, path))))
+    building.outputs.append(Output((*level.keys, name), place(level.table, found)))
 
 
 def _merge(building: Building, level: _Level, asked: str, path: str) -> None:
@@ -148,15 +149,17 @@ def _total(building: Building, level: _Level, name: str, called: tuple[str, str]
     way = Way((), level.table, None) if argument == "*" else building.way(level.table, argument, path)
     if not way.hops:
         level.totals = True
-        value, _ = aggregate(function, way, level.alias, path)
-        _set(building, level, name, value, path)
+        value, found = aggregate(function, way, level.alias, path)
     else:
-        _set(building, level, name, _beside(building, level, function, argument, way, path), path)
+        value, found = _beside(building, level, function, argument, way, path)
+    _set(level, name, value, found.type, path)
     if way.column is not None and function != "count":
         building.outputs.append(Output((*level.keys, name), place(way.table, way.column)))
 
 
-def _beside(building: Building, level: _Level, function: str, argument: str, way: Way, path: str) -> exp.Expr:
+def _beside(
+    building: Building, level: _Level, function: str, argument: str, way: Way, path: str
+) -> tuple[exp.Expr, Column]:
     """A column of a lateral join; all aggregates over the same related rows share one."""
     related = argument if way.column is None else argument[: -len(way.column.name) - 1]
     if related not in level.stats:
@@ -166,10 +169,10 @@ def _beside(building: Building, level: _Level, function: str, argument: str, way
         level.joins.append(nodes.lateral(query, outer))
         level.stats[related] = (query, last, outer)
     query, last, outer = level.stats[related]
-    value, _ = aggregate(function, way, last, path)
+    value, column = aggregate(function, way, last, path)
     name = f"{function}_{len(query.expressions) + 1}"
     query.append("expressions", nodes.aliased(value, name))
-    return nodes.column(name, outer)
+    return nodes.column(name, outer), column
 
 
 def _relate(building: Building, level: _Level, name: str, related: Related) -> None:
@@ -238,9 +241,18 @@ def _bound(
         query.set("offset", exp.Offset(expression=building.parameter(lambda form: form.values[skip], "bigint").this))
 
 
-def _set(building: Building, level: _Level, name: str, value: exp.Expr, path: str) -> None:
+def _set(level: _Level, name: str, value: exp.Expr, type_: str, path: str) -> None:
     _require_new(level, name, path)
-    level.values[name] = value
+    level.values[name], level.types[name] = value, type_
+
+
+def _exact(building: Building, level: _Level, name: str, value: exp.Expr) -> exp.Expr:
+    """A value as it is selected: inside a relation a numeric is text, because of numbers JSON makes floats."""
+    type_ = level.types.get(name, "")
+    if not level.keys or type_.removesuffix("[]") != "numeric":
+        return value
+    building.exact.append((*level.keys, name))
+    return nodes.cast(value.copy(), type_.replace("numeric", "text"))
 
 
 def _require_new(level: _Level, name: str, path: str) -> None:

@@ -14,7 +14,7 @@ from flux.errors import BadQuery
 from flux.explain.columns import parameter_columns
 from flux.explain.compiler import Compiled
 from flux.explain.form import Form, read_form
-from flux.explain.results import checked
+from flux.explain.results import handed_out
 from flux.record import Record, Span
 from flux.redaction import REDACTED
 from flux.runtime.database_role import SERVICE, postgres_role_of, role_of
@@ -195,7 +195,7 @@ class RequestDatabase:
             self._count(span, cursor.rowcount)
             if not compiled.returns:
                 return int(cursor.rowcount)
-            rows = checked(cursor.fetchall(), compiled)
+            rows = handed_out(cursor.fetchall(), compiled)
             span.output = self._record.json(shown_rows(rows, compiled, redactor, secrets))
             return rows
 

@@ -8,7 +8,7 @@ from flux.config import Project, Queries
 from flux.errors import ConfigError, QueryRefused
 from flux.explain.guard import judge, require
 from flux.explain.parser import read_statements
-from flux.explain.results import checked
+from flux.explain.results import handed_out
 
 
 def judged(text, **limits):
@@ -45,7 +45,7 @@ def test_a_list_of_related_rows_above_the_cap_is_refused_not_cut(ask, columns, t
     rows = ask.connection.execute(compiled.sql, compiled.parameters).fetchall()
 
     with pytest.raises(QueryRefused, match=told) as raised:
-        checked(rows, compiled)
+        handed_out(rows, compiled)
     assert "Give " in raised.value.hint
 
 
@@ -57,7 +57,7 @@ def test_lists_that_fit_or_that_say_their_limit_are_given_as_they_are(ask):
     compiled = ask.compiled(limits, table="todos", columns=asked, filters=[{"column": "id", "value": 1}])
     rows = ask.connection.execute(compiled.sql, compiled.parameters).fetchall()
 
-    assert checked(rows, compiled) == [
+    assert handed_out(rows, compiled) == [
         {"id": 1, "comments": [{"body": "hi"}, {"body": "yo"}], "first": [{"body": "hi"}]}
     ]
 
