@@ -57,8 +57,10 @@ def rows_of(
     """The rows of a table; those that a relation leads to from the alias `here`, where one is given."""
     alias = building.open(table)
     level = _Level(table, alias, keys)
-    for item in wanted.columns or (Selected("*", None, _at(wanted.path, "columns")),):
+    for item in wanted.columns:
         _add(building, level, item)
+    if not wanted.columns:
+        _add_all(building, level, _at(wanted.path, "columns"))
     for name, related in level.related.items():
         _relate(building, level, name, related)
     if level.totals and (level.related or level.stats):
@@ -107,9 +109,7 @@ def _add(building: Building, level: _Level, item: Selected | Related) -> None:
         return
     asked = item.column
     if asked == "*" and asked not in table.columns:
-        for column in table.columns.values():
-            if column.readable:
-                _put(building, level, column.name, column.name, item.path)
+        _add_all(building, level, item.path)
     elif asked in table.columns:
         _put(building, level, item.name or asked, asked, item.path)
     elif called := aggregate_of(asked):
@@ -120,6 +120,13 @@ def _add(building: Building, level: _Level, item: Selected | Related) -> None:
         building.outputs.append(Output((*level.keys, item.name), where))
     else:
         _merge(building, level, asked, item.path)
+
+
+def _add_all(building: Building, level: _Level, path: str) -> None:
+    """Every column that the role may read."""
+    for column in level.table.columns.values():
+        if column.readable:
+            _put(building, level, column.name, column.name, path)
 
 
 def _put(building: Building, level: _Level, name: str, column: str, path: str) -> None:

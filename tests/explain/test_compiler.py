@@ -296,6 +296,12 @@ def test_numbers_of_other_types_stay_what_they_are(ask):
     assert one == {"todo": {"id": 1, "meta": {"k": 1}}, "author": {"id": 2}}
 
 
+def test_without_names_a_column_called_star_is_one_of_all(ask):
+    """Asked for by its name, it is that one."""
+    assert len(ask("app.Odd Table")[0]) == 12
+    assert ask("app.Odd Table", columns=["*"]) == [{"*": 5}]
+
+
 def test_without_names_a_query_asks_for_what_the_role_may_read(ask):
     """Else Postgres would refuse the whole of it; a column asked for by name is refused by its name."""
     ask.connection.execute("create role flux_test_member; grant select (id, todo_id) on comments to flux_test_member")
