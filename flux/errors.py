@@ -272,8 +272,10 @@ class BadQuery(FluxError):
     exit_code = 2
 
     def __init__(self, message: str | None = None, *, path: str = "", hint: str | None = None) -> None:
-        # `path` is the place in the document, such as filters[1].op; empty for the whole.
+        # `path` is the place in the document, such as filters[1].op; empty for the whole. `document` is the query as
+        # it was given, where it came from a function.
         self.path = path
+        self.document: Any = None
         super().__init__(f"{path}: {message}" if path and message else message, hint=hint)
 
 
@@ -293,6 +295,13 @@ class QueryRefused(BadQuery):
     """the query is more than the project allows"""
 
     code = "XF404"
+    exit_code = 1
+
+
+class ColumnRefused(BadQuery):
+    """the role may not do this with the column"""
+
+    code = "XF405"
     exit_code = 1
 
 

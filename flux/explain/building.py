@@ -14,7 +14,7 @@ from flux.errors import UnknownName
 from flux.explain import nodes
 from flux.explain.catalogue import Catalogue, Column, Table
 from flux.explain.form import Form
-from flux.explain.relations import Relation, column_of, is_relation, relation_of
+from flux.explain.relations import Relation, column_of, is_relation, relation_of, require_readable
 
 _AGGREGATE = re.compile(r"(count|sum|avg|min|max)\((.+)\)", re.DOTALL)
 
@@ -37,6 +37,18 @@ class Output:
 
     keys: tuple[str, ...]
     place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A list of related rows for which the query says no limit: the keys that lead to it, and its most rows.
+
+    The statement fetches one more, so that a longer one can be told.
+    """
+
+    keys: tuple[str, ...]
+    most: int
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,8 @@ class Building:
         self.slots: list[Slot] = []
         self.tables: dict[str, Table] = {}
         self.outputs: list[Output] = []
+        self.lists: list[Bounded] = []
+        self.exact: list[tuple[str, ...]] = []
 
     def open(self, table: Table) -> str:
         """A table read or written from here on; the alias by which it is known."""
@@ -75,17 +89,34 @@ class Building:
         return nodes.cast(exp.Placeholder(this=str(len(self.slots) - 1)), type_)
 
     def way(self, table: Table, name: str, path: str) -> Way:
-        """What a name means, seen from a table: a column of its own first, then a relation. Raises UnknownName."""
+        """What a name means, seen from a table: a column of its own first, then a relation.
+
+        Raises UnknownName, and ColumnRefused for one that the role may not read.
+        """
         hops: list[Relation] = []
         while name not in table.columns:
             head, rest = self.split(table, name)
-            hop = relation_of(self.catalogue, table, head, path)
+            hop = self.relation(table, head, path)
             hops.append(hop)
             table = hop.table
             if not rest:
                 return Way(tuple(hops), table, None)
             name = rest
-        return Way(tuple(hops), table, column_of(table, name, path))
+        return Way(tuple(hops), table, self.column(table, name, path))
+
+    def column(self, table: Table, name: str, path: str) -> Column:
+        """A column to be read; raises UnknownName, ColumnRefused."""
+        found = column_of(table, name, path)
+        require_readable(self.catalogue, table, found, path)
+        return found
+
+    def relation(self, table: Table, name: str, path: str) -> Relation:
+        """A relation to be followed, which reads the columns on both sides; raises UnknownName, ColumnRefused."""
+        found = relation_of(self.catalogue, table, name, path)
+        for here, there in found.pairs:
+            self.column(table, here, path)
+            self.column(found.table, there, path)
+        return found
 
     def split(self, table: Table, name: str) -> tuple[str, str]:
         """The relation that a dotted name begins with, and what follows; names may hold dots themselves."""
@@ -123,8 +154,5 @@ def place(table: Table, column: Column) -> Place:
 
 def no_column(way: Way, name: str, path: str) -> UnknownName:
     """The error for a relation where a column is needed."""
-    return UnknownName(
-        f"{name} is a relation, not a column",
-        path=path,
-        hint=f"Say which column: {name}.{next(iter(way.table.columns), 'id')}.",
-    )
+    first = next((column.name for column in way.table.columns.values() if column.readable), "id")
+    return UnknownName(f"{name} is a relation, not a column", path=path, hint=f"Say which column: {name}.{first}.")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flux.errors import NotInstalled
+from flux.policies import ROLE_PREFIX
 
 _CATALOGUE = "select to_regprocedure('flux.catalogue(text)') is not null, current_schemas(false)"
 _TABLES = "select flux.catalogue(%s)"
@@ -20,7 +21,8 @@ class Column:
 
     `generated` is "" for a column that may be written, "stored" or "virtual" for a generated one, "always" for an
     identity that is always generated. `choices` are the labels of an enum. `readable` is whether the role that the
-    catalogue was read for may select it.
+    catalogue was read for may select it, `writable` which of insert and update it may do, `masked` whether it reads
+    something else in its place.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Column:
     generated: str = ""
     choices: tuple[str, ...] = ()
     readable: bool = True
+    writable: tuple[str, ...] = ("insert", "update")
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,15 @@ class Catalogue:
     """Every table outside Postgres's own schemas and Flux's, by schema and name, quoted where needed (`public."Odd"`).
 
     `search_path` are the schemas in which a bare name is looked for, in this order. `version` is another one when
-    anything in it is another.
+    anything in it is another. `role` is the role of db/policies.toml that it was read for, "" for the service.
     """
 
-    __slots__ = ("_by_name", "_referring", "search_path", "tables", "version")
+    __slots__ = ("_by_name", "_referring", "role", "search_path", "tables", "version")
 
     def __init__(
-        self, tables: Mapping[str, Table], search_path: tuple[str, ...] = ("public",), version: str = ""
+        self, tables: Mapping[str, Table], search_path: tuple[str, ...] = ("public",), version: str = "", role: str = ""
     ) -> None:
+        self.role = role
         self.tables = MappingProxyType(dict(tables))
         self.search_path = search_path
         self.version = version or hashlib.sha256(repr((search_path, sorted(tables.items()))).encode()).hexdigest()[:16]
@@ -131,11 +136,11 @@ def read_catalogue(connection: Any, role: str | None = None) -> Catalogue:
         raise NotInstalled(hint="Run `flux db migrate`.")
     row = connection.execute(_TABLES, (role,)).fetchone()
     (tables,) = row.values() if isinstance(row, dict) else row
-    return catalogue_of(tables or [], path)
+    return catalogue_of(tables or [], path, (role or "").removeprefix(ROLE_PREFIX))
 
 
-def catalogue_of(tables: Iterable[Mapping[str, Any]], search_path: Iterable[str]) -> Catalogue:
-    """A catalogue of what flux.catalogue() tells."""
+def catalogue_of(tables: Iterable[Mapping[str, Any]], search_path: Iterable[str], role: str = "") -> Catalogue:
+    """A catalogue of what flux.catalogue() tells, as a role of db/policies.toml or the service."""
     path = tuple(search_path)
     told = sorted(tables, key=lambda table: str(table["key"]))
     first = {
@@ -143,9 +148,8 @@ def catalogue_of(tables: Iterable[Mapping[str, Any]], search_path: Iterable[str]
         for table in sorted(told, key=lambda table: _rank(path, table["schema"]), reverse=True)
         if table["schema"] in path
     }
-    return Catalogue(
-        {table["key"]: _table(table, visible=first.get(table["name"]) == table["schema"]) for table in told}, path
-    )
+    found = {table["key"]: _table(table, visible=first.get(table["name"]) == table["schema"]) for table in told}
+    return Catalogue(found, path, role=role)
 
 
 def _rank(path: tuple[str, ...], schema: str) -> int:
@@ -159,7 +163,9 @@ def _table(told: Mapping[str, Any], *, visible: bool) -> Table:
         kind=told["kind"],
         columns=MappingProxyType(
             {
-                column["name"]: Column(**{**column, "choices": tuple(column["choices"] or ())})
+                column["name"]: Column(
+                    **{**column, "choices": tuple(column["choices"] or ()), "writable": tuple(column["writable"])}
+                )
                 for column in told["columns"]
             }
         ),

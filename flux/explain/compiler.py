@@ -10,7 +10,7 @@ from typing import Any
 from sqlglot import exp
 
 from flux.config import Queries
-from flux.explain.building import Building, Output, Place, Slot
+from flux.explain.building import Bounded, Building, Output, Place, Slot
 from flux.explain.catalogue import Catalogue
 from flux.explain.form import Form
 from flux.explain.guard import Verdict, judge, require
@@ -29,8 +29,10 @@ class Compiled:
 
     A literal % in `sql` is doubled where there are parameters, as psycopg reads it. `tables` are keys of the
     catalogue, the statement's own first. `places` are the columns that each parameter is bound for, `outputs` the
-    columns that values of the result come from. In `tree`, a parameter is a Placeholder with its number from 0 on; the
-    tree is shared with other queries of the shape, to be copied before a change, and printed by render().
+    columns that values of the result come from, `lists` the lists of related rows without a limit, `exact` the keys
+    that lead to numbers inside relations, which come as text. In `tree`, a parameter is a Placeholder with its number
+    from 0 on; the tree is shared with other queries of the shape, to be copied before a change, and printed by
+    render().
     """
 
     sql: str
@@ -43,6 +45,8 @@ class Compiled:
     verdict: Verdict
     places: tuple[tuple[Place, ...], ...]
     outputs: tuple[Output, ...]
+    lists: tuple[Bounded, ...]
+    exact: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class _Template:
             one.verdict,
             one.places,
             one.outputs,
+            one.lists,
+            one.exact,
         )
 
 
@@ -113,6 +119,8 @@ def _template(shape: Shape, catalogue: Catalogue, limits: Queries) -> _Template:
         verdict=judge(tree, limits),
         places=tuple(slot.places for slot in slots),
         outputs=tuple(building.outputs),
+        lists=tuple(building.lists),
+        exact=tuple(building.exact),
     )
     return _Template(compiled, slots)
 

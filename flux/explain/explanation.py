@@ -12,7 +12,7 @@ from flux.config import Project
 from flux.engine.policies import drift_of
 from flux.engine.rehearsal import Rehearsal, rehearsing
 from flux.engine.statements import refusal_of
-from flux.errors import BadQuery, StatementRefused
+from flux.errors import BadQuery, ColumnRefused, StatementRefused
 from flux.explain.asked import SERVICE_ROLE, Asked, Caller
 from flux.explain.catalogue import Catalogue, read_catalogue
 from flux.explain.compiler import compile_form
@@ -57,12 +57,17 @@ class Explainer:
             self.url, caller.postgres_role, caller.claims, seconds=self.project.queries.timeout
         ) as rehearsal:
             catalogue = self._catalogue(rehearsal, caller)
-            text, values, types, verdict = self._compiled(asked, catalogue)
+            refusal = None
+            try:
+                text, values, types, verdict = self._compiled(asked, catalogue)
+            except ColumnRefused as refused:  # the rest is shown of the query as the service would send it
+                refusal = (refused.message, refused.hint)
+                text, values, types, verdict = self._compiled(asked, self._catalogue(rehearsal, Caller()))
             effects = _placed(effects_of(text), catalogue)
             answer = _empty(asked, caller, text, effects)
             shown = self._preview(text, caller, catalogue, rehearsal, effects)
             answer["query"]["tables"] = list(effects.relations)
-            answer["guard"] = _guard(asked, text, verdict, self.project)
+            answer["guard"] = _guard(asked, text, verdict, self.project, refusal)
             types, error = _accepted(rehearsal, text, values, effects, types)
             answer["query"]["parameters"] = _parameters(effects, values, types)
             answer["postgres"] = {"accepts": error is None, "error": _with_nearest(error, catalogue)}
@@ -175,13 +180,16 @@ def _placed(effects: Effects, catalogue: Catalogue) -> Effects:
     return replace(effects, written=placed(effects.written), relations=placed(effects.relations))
 
 
-def _guard(asked: Asked, text: str, verdict: Verdict | None, project: Project) -> dict[str, Any]:
+def _guard(
+    asked: Asked, text: str, verdict: Verdict | None, project: Project, refusal: tuple[str, str | None] | None = None
+) -> dict[str, Any]:
     """What ctx.db makes of it: `refusal` where it runs no such statement, the rules of [queries] otherwise.
 
     What was recorded has run: the runtime itself may say `commit`.
     """
     structured = asked.form is not None
-    refusal = refusal_of(text) if not structured and asked.source is None else None
+    if not structured and asked.source is None:
+        refusal = refusal_of(text)
     unread = None
     if verdict is None:
         reading = read_statements(text, marks=False)[0]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from flux.errors import UnknownName
+from flux.errors import ColumnRefused, UnknownName
 from flux.explain.catalogue import Catalogue, Column, ForeignKey, Table
 
 
@@ -38,9 +38,21 @@ def column_of(table: Table, name: str, path: str) -> Column:
     found = table.columns.get(name)
     if found is None:
         raise UnknownName(
-            f"{table.name} has no column {name}", path=path, hint=_nearest(name, list(table.columns), "Columns")
+            f"{table.name} has no column {name}", path=path, hint=_nearest(name, _shown(table), "Columns")
         )
     return found
+
+
+def require_readable(catalogue: Catalogue, table: Table, column: Column, path: str) -> None:
+    """Raise ColumnRefused, with the nearest column that may be read, where the role may not read this one."""
+    if column.readable:
+        return
+    near = get_close_matches(column.name, _readable(table), 1, 0.6)
+    raise ColumnRefused(
+        f"the role {catalogue.role} may not read {column.name} of {table.name}",
+        path=path,
+        hint=f"Did you mean {near[0]}?" if near else f"db/policies.toml says what {catalogue.role} may read.",
+    )
 
 
 def relation_of(catalogue: Catalogue, table: Table, name: str, path: str) -> Relation:
@@ -55,7 +67,7 @@ def relation_of(catalogue: Catalogue, table: Table, name: str, path: str) -> Rel
             raise UnknownName(
                 f"{name} is more than one relation of {table.name}", path=path, hint=f"Choose one of {choices}."
             )
-    names = [*table.columns, *dict.fromkeys(name for one in known for name in (*one.names[0], *one.names[1]))]
+    names = [*_readable(table), *dict.fromkeys(name for one in known for name in (*one.names[0], *one.names[1]))]
     raise UnknownName(
         f"{table.name} has no column and no relation {name}",
         path=path,
@@ -83,6 +95,15 @@ def _relations(catalogue: Catalogue, table: Table) -> list[Relation]:
         pairs = tuple(zip(key.target_columns, key.columns, strict=True))
         found.append(Relation(other, pairs, not single, ((), (other.name,), (by, key.name)), by))
     return found
+
+
+def _readable(table: Table) -> list[str]:
+    return [column.name for column in table.columns.values() if column.readable]
+
+
+def _shown(table: Table) -> list[str]:
+    """The columns that a role is told of: those that it may do anything with."""
+    return [column.name for column in table.columns.values() if column.readable or column.writable]
 
 
 def _stem(key: ForeignKey) -> str:

@@ -8,11 +8,11 @@ from sqlglot import exp
 
 from flux.errors import BadQuery, QueryRefused, UnknownName
 from flux.explain import nodes
-from flux.explain.building import Building, Output, Way, aggregate_of, place
-from flux.explain.catalogue import Table
+from flux.explain.building import Bounded, Building, Output, Way, aggregate_of, place
+from flux.explain.catalogue import Column, Table
 from flux.explain.conditions import aggregate, conditions, orders, value_of
 from flux.explain.form import Form
-from flux.explain.relations import Relation, relation_of
+from flux.explain.relations import Relation
 from flux.explain.shape import Filter, Group, Order, Related, Selected
 
 Columns = tuple[Selected | Related, ...]
@@ -30,6 +30,7 @@ class _Level:
     joins: list[exp.Join] = field(default_factory=list)
     related: dict[str, Related] = field(default_factory=dict)
     stats: dict[str, tuple[exp.Select, str, str]] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     totals: bool = False
 
 
@@ -56,8 +57,10 @@ def rows_of(
     """The rows of a table; those that a relation leads to from the alias `here`, where one is given."""
     alias = building.open(table)
     level = _Level(table, alias, keys)
-    for item in wanted.columns or (Selected("*", None, _at(wanted.path, "columns")),):
+    for item in wanted.columns:
         _add(building, level, item)
+    if not wanted.columns:
+        _add_all(building, level, _at(wanted.path, "columns"))
     for name, related in level.related.items():
         _relate(building, level, name, related)
     if level.totals and (level.related or level.stats):
@@ -66,7 +69,7 @@ def rows_of(
         )
     found = nodes.matching(relation.pairs, here, alias) if relation else []
     query = nodes.select(
-        [nodes.aliased(value, name) for name, value in level.values.items()],
+        [nodes.aliased(_exact(building, level, name, value), name) for name, value in level.values.items()],
         nodes.table(table, alias),
         found + conditions(building, table, alias, wanted.filters),
     )
@@ -74,7 +77,7 @@ def rows_of(
     if level.totals and level.groups:
         query.set("group", exp.Group(expressions=[group.copy() for group in level.groups]))
     query.set("order", _order(building, level, wanted, relation))
-    _bound(building, query, wanted, relation)
+    _bound(building, query, wanted, relation, keys)
     return query
 
 
@@ -106,32 +109,37 @@ def _add(building: Building, level: _Level, item: Selected | Related) -> None:
         return
     asked = item.column
     if asked == "*" and asked not in table.columns:
-        for column in table.columns.values():
-            if column.readable:
-                _put(building, level, column.name, column.name, item.path)
+        _add_all(building, level, item.path)
     elif asked in table.columns:
         _put(building, level, item.name or asked, asked, item.path)
     elif called := aggregate_of(asked):
         _total(building, level, item.name or asked, called, item.path)
     elif item.name is not None:
         value, column, where = value_of(building, table, level.alias, asked, item.path)
-        _set(building, level, item.name, value, item.path)
+        _set(level, item.name, value, column.type, item.path)
         building.outputs.append(Output((*level.keys, item.name), where))
     else:
         _merge(building, level, asked, item.path)
 
 
+def _add_all(building: Building, level: _Level, path: str) -> None:
+    """Every column that the role may read."""
+    for column in level.table.columns.values():
+        if column.readable:
+            _put(building, level, column.name, column.name, path)
+
+
 def _put(building: Building, level: _Level, name: str, column: str, path: str) -> None:
-    value = nodes.column(column, level.alias)
-    _set(building, level, name, value, path)
+    value, found = nodes.column(column, level.alias), building.column(level.table, column, path)
+    _set(level, name, value, found.type, path)
     level.groups.append(value)
-    building.outputs.append(Output((*level.keys, name), place(level.table, level.table.columns[column])))
+    building.outputs.append(Output((*level.keys, name), place(level.table, found)))
 
 
 def _merge(building: Building, level: _Level, asked: str, path: str) -> None:
     """`owner.name` and `owner.email` are one relation with two columns."""
     head, rest = building.split(level.table, asked)
-    relation_of(building.catalogue, level.table, head, path)
+    building.relation(level.table, head, path)
     inner = (Selected(rest or "*", None, path),)
     known = level.related.get(head)
     if known is not None and known.name is None and not known.path:
@@ -148,15 +156,17 @@ def _total(building: Building, level: _Level, name: str, called: tuple[str, str]
     way = Way((), level.table, None) if argument == "*" else building.way(level.table, argument, path)
     if not way.hops:
         level.totals = True
-        value, _ = aggregate(function, way, level.alias, path)
-        _set(building, level, name, value, path)
+        value, found = aggregate(function, way, level.alias, path)
     else:
-        _set(building, level, name, _beside(building, level, function, argument, way, path), path)
+        value, found = _beside(building, level, function, argument, way, path)
+    _set(level, name, value, found.type, path)
     if way.column is not None and function != "count":
         building.outputs.append(Output((*level.keys, name), place(way.table, way.column)))
 
 
-def _beside(building: Building, level: _Level, function: str, argument: str, way: Way, path: str) -> exp.Expr:
+def _beside(
+    building: Building, level: _Level, function: str, argument: str, way: Way, path: str
+) -> tuple[exp.Expr, Column]:
     """A column of a lateral join; all aggregates over the same related rows share one."""
     related = argument if way.column is None else argument[: -len(way.column.name) - 1]
     if related not in level.stats:
@@ -166,16 +176,16 @@ def _beside(building: Building, level: _Level, function: str, argument: str, way
         level.joins.append(nodes.lateral(query, outer))
         level.stats[related] = (query, last, outer)
     query, last, outer = level.stats[related]
-    value, _ = aggregate(function, way, last, path)
+    value, column = aggregate(function, way, last, path)
     name = f"{function}_{len(query.expressions) + 1}"
     query.append("expressions", nodes.aliased(value, name))
-    return nodes.column(name, outer)
+    return nodes.column(name, outer), column
 
 
 def _relate(building: Building, level: _Level, name: str, related: Related) -> None:
     """Related rows as one JSON value: an object, or null, of a relation to one; a list of a relation to many."""
     path = related.path
-    relation = relation_of(building.catalogue, level.table, related.relation, f"{path}.relation" if path else "columns")
+    relation = building.relation(level.table, related.relation, f"{path}.relation" if path else "columns")
     wanted = Wanted(related.columns, related.filters, related.order, related.limit, related.offset, path)
     inner = rows_of(building, relation.table, wanted, relation, level.alias, (*level.keys, name))
     item, outer = building.aliases.new("item"), building.aliases.new(name)
@@ -191,7 +201,9 @@ def _order(building: Building, level: _Level, wanted: Wanted, relation: Relation
     """As asked; lists of related rows are else in the order of their keys, so that they are the same each time."""
     order = wanted.order
     if not order and relation is not None and relation.many and not level.totals:
-        order = tuple(Order(name, False, "", wanted.path) for name in level.table.primary_key)
+        named = [level.table.columns[name] for name in level.table.primary_key]
+        if all(column.readable for column in named):
+            order = tuple(Order(column.name, False, "", wanted.path) for column in named)
     if not level.totals:
         return orders(building, level.table, level.alias, order)
     keys = []
@@ -204,18 +216,24 @@ def _order(building: Building, level: _Level, wanted: Wanted, relation: Relation
     return exp.Order(expressions=keys) if keys else None
 
 
-def _bound(building: Building, query: exp.Select, wanted: Wanted, relation: Relation | None) -> None:
-    """Limit and offset as parameters; a list of related rows is cut at the most that the project allows."""
+def _bound(
+    building: Building, query: exp.Select, wanted: Wanted, relation: Relation | None, keys: tuple[str, ...]
+) -> None:
+    """Limit and offset as parameters; of related rows without a limit, one more than the project allows is fetched."""
     if relation is not None and not relation.many:
         if wanted.limit is not None or wanted.offset is not None or wanted.order:
             raise BadQuery(f"{relation.table.name} is one row here, not a list", path=wanted.path)
         return
     limits = building.limits
-    default = limits.default_limit if relation is None else limits.max_limit
+    default = limits.default_limit if relation is None else limits.max_limit + 1
     at, path = wanted.limit, _at(wanted.path, "limit")
+    if relation is not None and at is None:
+        building.lists.append(Bounded(keys, limits.max_limit, wanted.path or "columns"))
 
     def limit(form: Form) -> int:
-        asked = default if at is None else form.values[at]
+        if at is None:
+            return default
+        asked = form.values[at]
         if asked > limits.max_limit:
             raise QueryRefused(
                 f"max_limit: {asked} rows are asked for, the project allows {limits.max_limit}",
@@ -230,9 +248,18 @@ def _bound(building: Building, query: exp.Select, wanted: Wanted, relation: Rela
         query.set("offset", exp.Offset(expression=building.parameter(lambda form: form.values[skip], "bigint").this))
 
 
-def _set(building: Building, level: _Level, name: str, value: exp.Expr, path: str) -> None:
+def _set(level: _Level, name: str, value: exp.Expr, type_: str, path: str) -> None:
     _require_new(level, name, path)
-    level.values[name] = value
+    level.values[name], level.types[name] = value, type_
+
+
+def _exact(building: Building, level: _Level, name: str, value: exp.Expr) -> exp.Expr:
+    """A value as it is selected: inside a relation a numeric is text, because of numbers JSON makes floats."""
+    type_ = level.types.get(name, "")
+    if not level.keys or type_.removesuffix("[]") != "numeric":
+        return value
+    building.exact.append((*level.keys, name))
+    return nodes.cast(value.copy(), type_.replace("numeric", "text"))
 
 
 def _require_new(level: _Level, name: str, path: str) -> None:

@@ -141,7 +141,8 @@ def _guard(guard: Answer | None) -> Iterator[Line | str]:
         return
     if guard["refusal"]:
         yield "verdict", f"refused: {guard['refusal']['message']}", "red"
-        yield "hint", guard["refusal"]["hint"], "dim"
+        if guard["refusal"]["hint"]:
+            yield "hint", guard["refusal"]["hint"], "dim"
         return
     if guard["allowed"] is None:
         yield "!", f"not counted: {guard['unread']}", "yellow"

@@ -10,9 +10,11 @@ from typing import Any
 from flux.config import Queries as Limits
 from flux.engine.statements import describe, tables
 from flux.engine.transaction import Transaction
+from flux.errors import BadQuery
 from flux.explain.columns import parameter_columns
 from flux.explain.compiler import Compiled
 from flux.explain.form import Form, read_form
+from flux.explain.results import handed_out
 from flux.record import Record, Span
 from flux.redaction import REDACTED
 from flux.runtime.database_role import SERVICE, postgres_role_of, role_of
@@ -110,6 +112,13 @@ class RequestDatabase:
         A write gives rows when it asks for them by `returning`. Raises BadQuery with the place in the document,
         UnknownName with the nearest name, BadValue, and QueryRefused for more than the project allows.
         """
+        try:
+            return self._answer(document)
+        except BadQuery as error:
+            error.document = document
+            raise
+
+    def _answer(self, document: Document) -> list[Row] | int:
         form, role = read_form(document), self._transaction.role
         compiled = self._queries.compiled(form, role)
         try:
@@ -186,7 +195,7 @@ class RequestDatabase:
             self._count(span, cursor.rowcount)
             if not compiled.returns:
                 return int(cursor.rowcount)
-            rows = cursor.fetchall()
+            rows = handed_out(cursor.fetchall(), compiled)
             span.output = self._record.json(shown_rows(rows, compiled, redactor, secrets))
             return rows
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flux.engine.roles import SERVICE as SERVICE_ROLE
-from flux.errors import BadDefinition, HTTPError, UnknownRole
+from flux.errors import BadDefinition, ColumnRefused, HTTPError, UnknownRole
 from flux.policies import ANONYMOUS, is_role, postgres_role
 
 SERVICE, CALLER = "service", "caller"
@@ -43,8 +43,8 @@ def postgres_role_of(role: str) -> str:
 
 
 def as_refusal(error: BaseException, claims: Mapping[str, Any] | None) -> HTTPError | None:
-    """What a caller is told for whom Postgres, or the lack of a role, refused a statement; None for other errors."""
-    if not (isinstance(error, UnknownRole) or getattr(error, "sqlstate", None) == "42501"):
+    """What a caller is told for whom Postgres, a policy or the lack of a role refused a statement; None for others."""
+    if not (isinstance(error, UnknownRole | ColumnRefused) or getattr(error, "sqlstate", None) == "42501"):
         return None
     if claims:
         return HTTPError(403, "the caller may not do this")

@@ -12,7 +12,7 @@ import orjson
 from flux.config import Queries as Limits
 from flux.engine.pool import Database
 from flux.engine.roles import SERVICE
-from flux.errors import UnknownName
+from flux.errors import ColumnRefused, UnknownName
 from flux.explain.building import Output
 from flux.explain.catalogue import Catalogue, read_catalogue
 from flux.explain.compiler import Compiled, compile_form
@@ -52,7 +52,7 @@ class Queries:
         catalogue = self._catalogue(role, FRESH)
         try:
             return compile_form(form, catalogue, self._limits())
-        except UnknownName:
+        except (UnknownName, ColumnRefused):
             newer = self._catalogue(role, SETTLED)
             if newer is catalogue:
                 raise

@@ -35,6 +35,7 @@ from flux.runtime.loader import Registry
 from flux.runtime.logs import record_logs
 from flux.runtime.outbound import record_outbound
 from flux.runtime.query import Queries
+from flux.runtime.query_faults import as_input_fault
 from flux.runtime.queue import Queue
 from flux.runtime.recalled import Recalled
 from flux.runtime.response import Response, render
@@ -335,6 +336,7 @@ class _Run:
         failure = failure_of(error, record)
         asked = self.function.db_role == CALLER
         refusal = as_refusal(error, record.context.claims) if asked else None
+        refusal = refusal or as_input_fault(error, record, INPUT_BYTES)
         problem = _problem(DatabaseUnavailable() if self.transaction.lost else refusal or error)
         outcome = "timeout" if isinstance(error, FunctionTimeout) else _outcome(problem.status)
         if record.context.job is not None:

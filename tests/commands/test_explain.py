@@ -180,6 +180,20 @@ def test_what_the_compiled_sql_cannot_show_is_said(shop):
     assert service["partial"] == []
 
 
+def test_a_hidden_column_of_a_structured_query_is_refused_as_ctx_db_does(shop):
+    """With the policies that hide it beside."""
+    query = json.dumps({"table": "people", "columns": ["name"], "filters": [{"column": "todos.secret", "value": "s"}]})
+    refused = "filters[0].column: the role member may not read secret of todos"
+
+    answer, code = answered(shop, query, "--role", "member")
+    result = story.run(explain, shop, query, "--role", "member")
+
+    assert (code, result.exit_code) == (1, 1)
+    assert answer["guard"]["refusal"]["message"] == refused
+    assert ["secret"] in [one["hidden"] for one in answer["policies"]]
+    assert f"verdict refused: {refused}" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

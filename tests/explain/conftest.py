@@ -13,6 +13,7 @@ from flux.config import Queries
 from flux.explain.catalogue import Catalogue, read_catalogue
 from flux.explain.compiler import Compiled, compile_form
 from flux.explain.form import read_form
+from flux.explain.results import handed_out
 
 TABLES = """
     create schema app;
@@ -70,6 +71,11 @@ class Asking:
         compiled = self.compiled(table=table, **document)
         cursor = self.connection.execute(compiled.sql, compiled.parameters or None)
         return cursor.fetchall() if compiled.returns else cursor.rowcount
+
+    def handed_out(self, table: str, **document: Any) -> Any:
+        """The rows as a function gets them."""
+        compiled = self.compiled(table=table, **document)
+        return handed_out(self.connection.execute(compiled.sql, compiled.parameters or None).fetchall(), compiled)
 
     def sql(self, statement: str) -> list[Any]:
         """What SQL says, for comparison."""

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from flux.config import Queries
-from flux.errors import BadQuery, BadValue, UnknownName
+from flux.errors import BadQuery, BadValue, ColumnRefused, UnknownName
 from flux.explain.catalogue import read_catalogue
 from flux.explain.compiler import compile_form, render
 from flux.explain.form import read_form
@@ -259,18 +259,62 @@ def test_a_changed_catalogue_is_compiled_anew(ask):
     assert "colour" not in before.sql
 
 
+def test_numbers_inside_relations_are_as_exact_as_beside_them(ask):
+    """A float has 15 digits, and money is often kept with more."""
+    ask.connection.execute("alter table todos alter price type numeric, add parts numeric[]")
+    ask.connection.execute("update todos set price = 12345678901234567.1234567890, parts = '{0.10, null}' where id = 1")
+    ask.connection.execute("update todos set price = 'NaN', owner_id = 1 where id = 2")
+    ask.catalogue = read_catalogue(ask.connection)
+    todos = {"relation": "todos", "columns": ["price", "parts", "avg(comments.stars)"], "order": ["price"]}
+    sums = {"relation": "todos", "as": "sums", "columns": ["done", "sum(price)"], "order": ["sum(price)"]}
+    price = {"column": "todo.price", "as": "price"}
+
+    (ann, _, _) = ask.handed_out("users", columns=[todos, sums], order=["id"])
+    said = ask.handed_out(
+        "comments", columns=["todo.price", {"relation": "todo", "as": "one", "columns": ["comments.id"]}]
+    )
+    beside = ask.handed_out(
+        "comments",
+        columns=[price, {"relation": "author", "columns": [{"relation": "comments_by_author", "columns": [price]}]}],
+    )
+
+    big = Decimal("12345678901234567.1234567890")
+    assert ann["todos"][0] == {"price": big, "parts": [Decimal("0.10"), None], "avg(comments.stars)": Decimal(4)}
+    assert (str(ann["todos"][1]["price"]), ann["todos"][1]["parts"]) == ("NaN", None)
+    assert [str(row["sum(price)"]) for row in ann["sums"]] == [str(big), "NaN"]
+    assert said[0]["todo"] == {"price": big}
+    assert beside[0]["price"] == big
+    assert beside[0]["author"]["comments_by_author"][0]["price"] == big
+
+
+def test_numbers_of_other_types_stay_what_they_are(ask):
+    """Beside a relation they are ints and floats too; in JSON that was stored, a number is a float."""
+    (one,) = ask.handed_out(
+        "comments", columns=["todo.id", "todo.meta", {"relation": "author", "columns": ["id"]}], limit=1, order=["id"]
+    )
+
+    assert one == {"todo": {"id": 1, "meta": {"k": 1}}, "author": {"id": 2}}
+
+
+def test_without_names_a_column_called_star_is_one_of_all(ask):
+    """Asked for by its name, it is that one."""
+    assert len(ask("app.Odd Table")[0]) == 12
+    assert ask("app.Odd Table", columns=["*"]) == [{"*": 5}]
+
+
 def test_without_names_a_query_asks_for_what_the_role_may_read(ask):
-    """Else Postgres would refuse the whole of it; a column asked for by name is Postgres's to refuse."""
-    ask.connection.execute("create role flux_test_member; grant select (id, body) on comments to flux_test_member")
+    """Else Postgres would refuse the whole of it; a column asked for by name is refused by its name."""
+    ask.connection.execute("create role flux_test_member; grant select (id, todo_id) on comments to flux_test_member")
+    ask.connection.execute("grant select (id) on todos to flux_test_member")
     member = read_catalogue(ask.connection, "flux_test_member")
 
     every = compile_form(read_form({"table": "comments"}), member, Queries())
     related = compile_form(read_form({"table": "todos", "columns": ["comments.*"]}), member, Queries())
-    named = compile_form(read_form({"table": "comments", "columns": ["stars"]}), member, Queries())
 
-    assert every.sql == "SELECT comments.id, comments.body FROM comments LIMIT %s"
-    assert "(SELECT comments.id, comments.body FROM comments WHERE" in related.sql
-    assert named.sql == "SELECT comments.stars FROM comments LIMIT %s"
+    assert every.sql == "SELECT comments.id, comments.todo_id FROM comments LIMIT %s"
+    assert "(SELECT comments.id, comments.todo_id FROM comments WHERE" in related.sql
+    with pytest.raises(ColumnRefused, match="the role flux_test_member may not read stars of comments"):
+        compile_form(read_form({"table": "comments", "columns": ["stars"]}), member, Queries())
 
 
 def test_the_tree_is_the_statement(ask):

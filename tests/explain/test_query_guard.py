@@ -8,6 +8,7 @@ from flux.config import Project, Queries
 from flux.errors import ConfigError, QueryRefused
 from flux.explain.guard import judge, require
 from flux.explain.parser import read_statements
+from flux.explain.results import handed_out
 
 
 def judged(text, **limits):
@@ -28,14 +29,37 @@ def test_rows_have_a_default_and_a_cap(ask):
         ask.compiled(limits, table="todos", columns=[{"relation": "comments", "limit": 4}])
 
 
-def test_lists_of_related_rows_are_cut_at_the_cap(ask):
-    """Else one row could bring a whole table."""
-    limits = Queries(default_limit=1, max_limit=1)
-
-    compiled = ask.compiled(limits, table="todos", columns=["comments.body"], order=["id"])
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["comments.body"], r"^columns: max_limit: comments has more rows here than the 1 that the project allows$"),
+        ([{"relation": "comments", "as": "said"}], r"^columns\[0\]: max_limit: said has more rows"),
+        (["id", {"relation": "owner", "columns": [{"relation": "todos_by_owner"}]}], r"^columns\[1\].columns\[0\]: "),
+        (["owner.comments_by_author.todo.comments.id"], "max_limit: comments has more rows"),
+    ],
+)
+def test_a_list_of_related_rows_above_the_cap_is_refused_not_cut(ask, columns, told):
+    """Else one row could bring a whole table, and a list that is cut looks like one that is whole."""
+    ask.connection.execute("insert into todos (title, owner_id) values ('rest', 1)")
+    compiled = ask.compiled(Queries(default_limit=1, max_limit=1), table="todos", columns=columns, order=["id"])
     rows = ask.connection.execute(compiled.sql, compiled.parameters).fetchall()
 
-    assert rows == [{"comments": [{"body": "hi"}]}]
+    with pytest.raises(QueryRefused, match=told) as raised:
+        handed_out(rows, compiled)
+    assert "Give " in raised.value.hint
+
+
+def test_lists_that_fit_or_that_say_their_limit_are_given_as_they_are(ask):
+    """Whoever asks for the first only knows that there may be more; no more than the cap is one too many."""
+    limits = Queries(default_limit=5, max_limit=2)
+    asked = ["id", "comments.body", {"relation": "comments", "as": "first", "columns": ["body"], "limit": 1}]
+
+    compiled = ask.compiled(limits, table="todos", columns=asked, filters=[{"column": "id", "value": 1}])
+    rows = ask.connection.execute(compiled.sql, compiled.parameters).fetchall()
+
+    assert handed_out(rows, compiled) == [
+        {"id": 1, "comments": [{"body": "hi"}, {"body": "yo"}], "first": [{"body": "hi"}]}
+    ]
 
 
 def test_a_refused_query_names_the_rule_and_the_number(ask):

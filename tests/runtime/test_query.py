@@ -198,6 +198,17 @@ def test_a_refused_query_reaches_no_database(url):
     assert [span.kind for span in record.spans] == ["function"]
 
 
+def test_a_list_that_would_be_cut_is_an_error_and_the_request_goes_on(url):
+    """Nobody notices ten comments in place of eleven."""
+    with request(url, Limits(max_limit=1, default_limit=1)) as (db, record):
+        db.table("todos").insert(title="more", owner_id=1)
+        with pytest.raises(QueryRefused, match="max_limit: todos has more rows here than the 1"):
+            db.table("users").columns("name", "todos.title").order("id").all()
+
+        assert record.spans[-1].error.code == "XF404"
+        assert db.table("users").columns("name", "count(todos)").where(id=1).one() == {"name": "Ann", "count(todos)": 2}
+
+
 def test_a_statement_ends_at_the_timeout_and_the_record_does_not(url):
     """Of structured queries and of SQL text alike; what Flux itself does takes the time it takes."""
     with request(url, Limits(timeout=0.05)) as (db, _):
