@@ -6,8 +6,10 @@ A load that fails leaves its routes answering with the reason; requests in fligh
 from __future__ import annotations
 
 import itertools
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, watch
@@ -80,17 +82,14 @@ class Reloader(threading.Thread):
         self._settings = project.root / FILE_NAME
         self._typescript = tuple(project.root / name for name in _TYPESCRIPT)
         self._types = TypeChecker(project.root, on_error)
+        self._loaded = _Loaded(self._functions)
+        self._stamps = self._stamped(self._present())
 
     def run(self) -> None:
         """Watch until stopped; folders may come and go."""
         self._types.start()
-        seen = self._present()
         while not self._stopping.is_set():
-            present = self._present()
-            for path in present ^ seen:
-                self._changed({path})
-            seen = present
-            self._watch(present)
+            self._watch(self._present())
 
     def stop(self) -> None:
         """Watch no more."""
@@ -102,23 +101,43 @@ class Reloader(threading.Thread):
         return {path for path in watched if path.exists()}
 
     def _watch(self, present: set[Path]) -> None:
-        """Act on changes until the set of watched paths itself changes."""
+        """Act on changes until the set of watched paths itself changes.
+
+        What was saved while nobody watched, as before the first watch or between two, is found by comparison.
+        """
         if not present:
             self._stopping.wait(PAUSE / 1_000)
             return
         changes = watch(
             *present,
-            watch_filter=_Loaded(self._functions),
+            watch_filter=self._loaded,
             step=QUIET,
             rust_timeout=PAUSE,
             yield_on_timeout=True,
             stop_event=self._stopping,
             raise_interrupt=False,
         )
-        for changed in changes:
-            self._changed({Path(path) for _, path in changed})
+        for number, changed in enumerate(changes):
+            paths = {Path(path) for _, path in changed}
+            if paths or not number:
+                before, self._stamps = self._stamps, self._stamped(present)
+                if not number:
+                    paths |= {path for path, _ in before.items() ^ self._stamps.items()}
+            self._changed(paths)
             if self._present() != present:
                 return
+
+    def _stamped(self, present: set[Path]) -> dict[Path, tuple[int, int]]:
+        """Every file that counts, with the time of its last change and its size."""
+        found: dict[Path, tuple[int, int]] = {}
+        for top in present:
+            for folder, folders, files in os.walk(top):
+                folders[:] = [name for name in folders if name not in self._loaded.ignore_dirs]
+                found |= _stamps(
+                    Path(folder, name) for name in files if self._loaded(Change.modified, f"{folder}/{name}")
+                )
+            found |= _stamps([top] if top.is_file() else [])
+        return found
 
     def _changed(self, paths: set[Path]) -> None:
         try:
@@ -140,3 +159,13 @@ class Reloader(threading.Thread):
         self._declare()
         self._on_deploy(deployment)
         self._types.check()
+
+
+def _stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """The files that are there, with the time of their last change and their size."""
+    found: dict[Path, tuple[int, int]] = {}
+    for file in files:
+        with suppress(OSError):  # it is gone again
+            status = file.stat()
+            found[file] = (status.st_mtime_ns, status.st_size)
+    return found
