@@ -25,12 +25,12 @@ def migrate(project: Project, style: Style) -> None:
     from flux.engine.installer import install
     from flux.engine.server import database
     from flux.jobs.declarations import declare
-    from flux.presenters.answer import present, present_json
+    from flux.presenters.answer import present, present_json, remark
     from flux.presenters.database import installed_lines
     from flux.runtime.loader import load
 
     with database(project) as url:
-        done = install(url, project)
+        done = install(url, project, remark)
         with closing(load(project)) as registry:
             faults = declare(url, project, registry)
     if style.json:

@@ -26,7 +26,7 @@ def deploy(project: Project, note: str | None, dry_run: bool, style: Style) -> N
     from flux.deploy.deployments import following, prepared, switch
     from flux.engine.installer import Installed, install
     from flux.engine.server import database
-    from flux.presenters.answer import present_json
+    from flux.presenters.answer import present_json, remark
     from flux.presenters.deployments import Report
 
     report = Report(style)
@@ -44,7 +44,7 @@ def deploy(project: Project, note: str | None, dry_run: bool, style: Style) -> N
         installed, switched, workers = Installed(), None, None
         if not dry_run:
             with database(project) as url:
-                installed = install(url, ready.project)
+                installed = install(url, ready.project, remark)
                 report.migrated(installed.migrations, installed.warnings)
                 switched = switch(url, ready, note)
                 report.switched(switched.version, switched.previous, switched.code_sha, is_new=switched.is_new)

@@ -25,10 +25,11 @@ def dev(project: Project, port: int | None, no_worker: bool, style: Style) -> No
     from flux.gateway.listening import listen
     from flux.gateway.lock import only_one
     from flux.gateway.server import Events, Server
+    from flux.presenters.answer import remark
     from flux.presenters.serving import Announcer
 
     def migrate() -> None:
-        installed = install(url, project)
+        installed = install(url, project, remark)
         announcer.installed(installed.migrations, installed.warnings)
 
     announcer = Announcer(style)

@@ -31,13 +31,14 @@ def invoke(
     from flux.engine.installer import install
     from flux.engine.server import database
     from flux.gateway.once import run_once
+    from flux.presenters.answer import remark
     from flux.presenters.invoked import present_reply
 
     given, said = arguments(data), claims_of(claims)
     if role is not None:
         said[project.auth.role_claim] = role
     with database(project) as url:
-        install(url, project)
+        install(url, project, remark)
         try:
             reply = run_once(project, url, name, given, said or None)
         except InvalidInput as error:

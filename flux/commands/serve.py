@@ -30,6 +30,7 @@ def serve(
     from flux.gateway.follow import Deployed, Tree
     from flux.gateway.listening import listen
     from flux.gateway.server import Events, Server
+    from flux.presenters.answer import remark
     from flux.presenters.deployments import say_switched, say_tree_is_served
     from flux.presenters.serving import Announcer
 
@@ -40,7 +41,7 @@ def serve(
         source = Deployed(url, state_of(project)) if from_database else Tree(project)
         settings = source.project.gateway
         listener = listener or listen(bind or settings.bind)
-        installed = bring_up_to_date(url, source.project) if from_database else install(url, project)
+        installed = (bring_up_to_date if from_database else install)(url, source.project, remark)
         announcer.installed(installed.migrations, installed.warnings)
         where = "an external database" if project.database_url else "embedded Postgres in .flux/"
         announcer.started(source.project.name, listener.url, where)

@@ -25,6 +25,7 @@ def worker(queues: str | None, concurrency: int | None, from_database: bool, sty
     from flux.engine.server import database
     from flux.gateway.follow import Deployed, Tree
     from flux.gateway.working import work
+    from flux.presenters.answer import remark
     from flux.presenters.deployments import say_switched
     from flux.presenters.serving import Announcer
 
@@ -34,7 +35,7 @@ def worker(queues: str | None, concurrency: int | None, from_database: bool, sty
     with database(project) as url:
         source = Deployed(url, state_of(project)) if from_database else Tree(project)
         threads = concurrency or source.project.queue.concurrency
-        installed = bring_up_to_date(url, source.project) if from_database else install(url, project)
+        installed = (bring_up_to_date if from_database else install)(url, source.project, remark)
         announcer.installed(installed.migrations, installed.warnings)
         announcer.working(source.project.name, names, threads)
         work(

@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -123,7 +123,7 @@ def roll_back(url: str, given: str | None, note: str | None) -> Switched:
         return deployments.roll_back(given, who(), note)
 
 
-def bring_up_to_date(url: str, project: Project) -> Installed:
+def bring_up_to_date(url: str, project: Project, say: Callable[[str], None] = lambda _said: None) -> Installed:
     """Flux's own part of the database, for a server of a newer Flux than the one that deployed; and today's partitions.
 
     Migrations of the project run when it is deployed: code that was rolled back to knows fewer of them.
@@ -133,7 +133,7 @@ def bring_up_to_date(url: str, project: Project) -> Installed:
     pending = [label for label in status(url, project).pending if label.startswith("flux/")]
     if pending:
         try:
-            return install(url, project)
+            return install(url, project, say)
         except InstallFailed as error:
             raise InstallFailed(
                 f"this database needs {pending[0]} of this Flux: {error.message}",

@@ -6,7 +6,7 @@ nothing. Migrations are append-only and run once; functions, triggers and views 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from flux.engine.binaries import OLDEST
 from flux.engine.migrations import run_migration
 from flux.engine.roles import ensure_roles
 from flux.engine.sql_files import SqlFile, flux_migrations, flux_objects, project_migrations
-from flux.errors import DatabaseUnavailable, FluxError, InstallFailed, NotPermitted
+from flux.errors import DatabaseUnavailable, FluxError, InstallFailed, MigrationFailed, NotPermitted
 from flux.policies import read_policies
 
 Connection = psycopg.Connection[Any]
@@ -28,14 +28,16 @@ Connection = psycopg.Connection[Any]
 #: "flux" in ASCII; everybody who installs in this database waits for it.
 LOCK = 0x666C7578
 
-#: Times an installation is begun again when another database of the same server made the roles at the same moment.
+#: Times an installation is begun at most: another database of the same server may make the roles at the same moment.
 _ATTEMPTS = 5
 #: Checksum and definition of installed files, by scope and path.
 _Done = dict[tuple[str, str], tuple[str, str | None]]
 
 _NUMBERS = ("max_attempts", "payload_limit")
 _SETTINGS = ("schemas", "exclude", "redact", *_NUMBERS)
-_COLLISIONS = ("42710", "23505", "40001", "40P01", "XX000")
+_COLLISIONS = ("42710", "23505", "XX000")
+#: Another transaction stood in the way, such as an autovacuum: the same work may succeed now.
+_DEADLOCKS = ("40P01", "40001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,10 @@ class Status:
         )
 
 
-def install(url: str, project: Project) -> Installed:
+def install(url: str, project: Project, say: Callable[[str], None] = lambda _said: None) -> Installed:
     """Bring a database up to date with Flux's files, the project's settings and its migrations.
+
+    A deadlock is told to `say`, and all of it is begun again: it is one transaction, of which nothing has stayed.
 
     Raises DatabaseUnavailable, NotPermitted, InstallFailed, MigrationFailed, PolicyError.
     """
@@ -85,11 +89,14 @@ def install(url: str, project: Project) -> Installed:
         try:
             with _connected(url) as connection:
                 return _install(connection, project)
-        except InstallFailed as error:
+        except (InstallFailed, MigrationFailed) as error:
             cause = error.__cause__
             state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
-            if state not in _COLLISIONS or attempt == _ATTEMPTS:
+            passing = _DEADLOCKS if isinstance(error, MigrationFailed) else (*_COLLISIONS, *_DEADLOCKS)
+            if state not in passing or attempt == _ATTEMPTS:
                 raise
+            if state in _DEADLOCKS:
+                say(f"{error.message}; nothing of it has stayed, and it is begun again")
     raise AssertionError("unreachable")
 
 

@@ -36,6 +36,13 @@ _SAFE_SETTING = re.compile(r"'(?!role'|session_authorization'|flux\.)[^'\\]+'", 
 #: What stays on the connection when the transaction is over: `set` without `local`, set_config() without true.
 _SET = re.compile(r"(?:set\s+(?!local\b|constraints\b|transaction\b)|listen\b)")
 _SET_LOCALLY = re.compile(r"\bset_config\s*\((?:[^()]|\([^()]*\))*,\s*true\s*\)")
+#: Objects of the session's own schema, which is looked into before all others, also by the next request.
+_TEMPORARY = re.compile(
+    r"""\bcreate\s+(?:or\s+replace\s+)?(?:(?:local|global)\s+)?temp(?:orary)?\s
+      | (?<!insert\s)(?<!merge\s)\binto\s+(?:(?:local|global)\s+)?temp(?:orary)?\s
+      | \bpg_temp(?:_\d+)?\s*\.""",
+    re.VERBOSE,
+)
 _QUOTED = re.compile(r'"([\w$]+)"')
 _READING_STARTS = frozenset({"select", "with", "values", "table", "show", "explain"})
 
@@ -100,8 +107,18 @@ def outlives_transaction(sql: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def refusal_of(sql: str) -> tuple[str, str] | None:
-    """Why ctx.db does not run a statement, and what to write in its place; None where it runs it."""
+def makes_temporary(sql: str) -> bool:
+    """Whether the text makes a temporary object, or names the schema of these."""
+    text = plain(sql)
+    return _TEMPORARY.search(text) is not None or _TEMPORARY.search(_QUOTED.sub(r"\1", text)) is not None
+
+
+@lru_cache(maxsize=4096)
+def refusal_of(sql: str, *, service: bool = True) -> tuple[str, str] | None:
+    """Why ctx.db does not run a statement, and what to write in its place; None where it runs it.
+
+    `service` is false for the roles of callers, which may do less.
+    """
     if controls_transaction(sql):
         return (
             f"this statement changes what belongs to the runtime: {sql.strip()[:60]}",
@@ -111,6 +128,11 @@ def refusal_of(sql: str) -> tuple[str, str] | None:
         return (
             f"this statement sets something for other requests too: {sql.strip()[:60]}",
             "Write `set local …`, or set_config(…, true), which end with the request.",
+        )
+    if not service and makes_temporary(sql):
+        return (
+            f"this statement makes something temporary, which a caller may not: {sql.strip()[:60]}",
+            "Write a `with` query, or make it in a function of the service.",
         )
     return None
 

@@ -62,6 +62,7 @@ class Transaction:
         self._savepoint = False
         self._said_role: str | None = None
         self._doubted = False
+        self._littered = False
         self._depth = 0
         self._snapshot: str | None = None
         self._cancelling = threading.Lock()
@@ -212,7 +213,7 @@ class Transaction:
     @contextmanager
     def _prepared(self, span: Span, statement: str, *, control: bool = False) -> Iterator[list[str]]:
         """Yield what must be said first; afterwards keep the books, or undo the statement when it failed."""
-        refusal = None if control else refusal_of(statement)
+        refusal = None if control else refusal_of(statement, service=self.role == SERVICE)
         if refusal is not None:
             raise TransactionControl(refusal[0], hint=refusal[1])
         if self.role != SERVICE:
@@ -236,6 +237,7 @@ class Transaction:
         self._begun = True
         self._wrote = self._wrote or writes
         self._doubted = writes and self.role != SERVICE
+        self._littered = self._littered or self._doubted
 
     def _opening(self, span: Span) -> list[str]:
         context = self.record.context
@@ -288,14 +290,15 @@ class Transaction:
     def _take_role(self) -> list[str]:
         """Become the role of the next statement; one of policies finds the masks that stand for tables before these.
 
-        A role passes over the schemas of the others, which it may not use.
+        A role passes over the schemas of the others, which it may not use. What is temporary is looked for last.
         """
         self._said_role = self.role
         if self.role == SERVICE:
             return ["set local role flux_app"]
         masks = "', '".join(sorted(self.database.roles))
-        own = "pg_catalog.regexp_replace(current_setting('search_path'), '^(flux_role_[a-z0-9_]+(, |$))*', '')"
-        path = f"concat_ws(', ', '{masks}', nullif({own}, ''))"
+        around = "^(flux_role_[a-z0-9_]+(, |$))*|(, )?pg_temp$"
+        own = f"pg_catalog.regexp_replace(current_setting('search_path'), '{around}', '', 'g')"
+        path = f"concat_ws(', ', '{masks}', nullif({own}, ''), 'pg_temp')"
         return [f"select pg_catalog.set_config('search_path', {path}, true)", f"set local role {self.role}"]
 
     def _asides(self, span: Span) -> Sequence[str]:
@@ -346,13 +349,16 @@ class Transaction:
             lines.append(settling(job, record.context.request_id, self.failed, self._literal))
         values = record_values(record, self._snapshot, self._attempted, committed=committed, again=self.commits > 0)
         literals = (self._literal(value) if value is not None else "null" for value in values)
-        lines += [f"select flux.record_request({', '.join(literals)})", "commit"]
+        lines.append(f"select flux.record_request({', '.join(literals)})")
+        if self._littered:  # a temporary table of a caller's would stand before a table of the next request
+            lines.append("discard temp")
+        lines.append("commit")
         ended = self._run("; ".join(lines).encode())
         if ended.command_status != b"COMMIT":
             raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back at its commit")
         record.mark_written()
         self._attempted.clear()
-        self._begun = self._wrote = self._savepoint = False
+        self._begun = self._wrote = self._savepoint = self._littered = False
         if self.hand_offs:
             self.hand_offs = 0
             self.database.on_hand_off()

@@ -67,7 +67,7 @@ class Explainer:
             answer = _empty(asked, caller, text, effects)
             shown = self._preview(text, caller, catalogue, rehearsal, effects)
             answer["query"]["tables"] = list(effects.relations)
-            answer["guard"] = _guard(asked, text, verdict, self.project, refusal)
+            answer["guard"] = _guard(asked, caller, text, verdict, self.project, refusal)
             types, error = _accepted(rehearsal, text, values, effects, types)
             answer["query"]["parameters"] = _parameters(effects, values, types)
             answer["postgres"] = {"accepts": error is None, "error": _with_nearest(error, catalogue)}
@@ -100,7 +100,7 @@ class Explainer:
             effects = effects_of(asked.text)
             answer = _empty(asked, caller, asked.text, effects)
             answer["query"]["parameters"] = _parameters(effects, asked.values, None)
-            answer["guard"] = _guard(asked, asked.text, None, self.project)
+            answer["guard"] = _guard(asked, caller, asked.text, None, self.project)
         missing = "the compiled SQL, the guard" if asked.form is not None else "types"
         answer["notes"].append(f"there is no database: {missing}, policies, plan and dry run are not known")
         return answer
@@ -181,7 +181,12 @@ def _placed(effects: Effects, catalogue: Catalogue) -> Effects:
 
 
 def _guard(
-    asked: Asked, text: str, verdict: Verdict | None, project: Project, refusal: tuple[str, str | None] | None = None
+    asked: Asked,
+    caller: Caller,
+    text: str,
+    verdict: Verdict | None,
+    project: Project,
+    refusal: tuple[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """What ctx.db makes of it: `refusal` where it runs no such statement, the rules of [queries] otherwise.
 
@@ -189,7 +194,7 @@ def _guard(
     """
     structured = asked.form is not None
     if not structured and asked.source is None:
-        refusal = refusal_of(text)
+        refusal = refusal_of(text, service=caller.role == SERVICE_ROLE)
     unread = None
     if verdict is None:
         reading = read_statements(text, marks=False)[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,8 @@ from flux.engine.sql_files import flux_migrations, flux_objects
 from flux.errors import ConfigError, DatabaseUnavailable, InstallFailed, MigrationFailed
 
 Write = Callable[[str, str], Path]
+
+FLUX = Path(sys.executable).with_name("flux")
 
 
 @pytest.fixture
@@ -118,6 +123,38 @@ def test_a_node_waits_for_one_that_installs(bare_url: str, project: Project) -> 
         assert ask(bare_url, "select to_regnamespace('flux')") == [(None,)]
     second.join()
     assert status(bare_url, project).current
+
+
+def test_a_migration_that_met_a_deadlock_is_begun_again_as_a_whole(
+    bare_url: str, project: Project, write: Write
+) -> None:
+    """An autovacuum, or a request of the running service, may have the tables in another order."""
+    write("0001_tables.sql", "create table users (id int primary key); create table orders (id int primary key)")
+    install(bare_url, project)
+    write("0002_first.sql", "insert into users values (1)")
+    write("0003_both.sql", "lock table users;\nselect pg_sleep(0.5);\nalter table orders add total int;")
+    (project.root / "flux.toml").write_text('[project]\nname = "shop"\n')
+    holds_users = "select count(*) from pg_locks where relation = 'users'::regclass and mode = 'AccessExclusiveLock'"
+    with psycopg.connect(bare_url) as other:
+        other.execute("set local deadlock_timeout = '1min'")  # so that it is the migration that gives way
+        other.execute("lock table orders in access share mode")
+        migrating = subprocess.Popen(
+            [FLUX, "db", "migrate"],
+            cwd=project.root,
+            env={**os.environ, "DATABASE_URL": bare_url},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda: ask(bare_url, holds_users) == [(1,)])
+
+        other.execute("select * from users")
+    said = migrating.communicate(timeout=30)[1]
+
+    assert migrating.returncode == 0
+    assert ask(bare_url, "select id from users") == [(1,)]
+    assert "db/migrations/0003_both.sql:3: deadlock detected" in said
+    assert "nothing of it has stayed, and it is begun again" in said
 
 
 def test_a_failing_migration_leaves_nothing(bare_url: str, project: Project, write: Write) -> None:

@@ -8,6 +8,7 @@ from flux.engine.statements import (
     controls_transaction,
     describe,
     is_single,
+    makes_temporary,
     may_write,
     outlives_transaction,
     tables,
@@ -123,6 +124,28 @@ def test_words_that_only_look_like_control_are_left_alone(statement):
 def test_what_is_set_for_a_whole_session_is_seen(statement, outlives):
     """The next request on that connection would find another search path, and perhaps another table."""
     assert outlives_transaction(statement) is outlives
+
+
+@pytest.mark.parametrize(
+    ("statement", "makes"),
+    [
+        ("create temp table todos (id int)", True),
+        ("CREATE LOCAL TEMPORARY VIEW v as select 1", True),
+        ("create or replace temp view v as select 1", True),
+        ("select 1; create /* x */ temporary sequence s", True),
+        ("select * into temp mine from todos", True),
+        ("select * into temporary table mine from todos", True),
+        ("create table pg_temp.todos (id int)", True),
+        ('create table "pg_temp"."todos" (id int)', True),
+        ("insert into temp (id) values (1)", False),
+        ("insert into temp select 1", False),
+        ("create table temperatures (id int)", False),
+        ("select 'create temp table'", False),
+    ],
+)
+def test_what_is_made_for_the_session_alone_is_seen(statement, makes):
+    """It would stand before the table of its name, for whoever has the connection next."""
+    assert makes_temporary(statement) is makes
 
 
 def test_one_statement_is_told_from_several():

@@ -15,7 +15,7 @@ from flux.context import RequestContext
 from flux.engine.installer import install
 from flux.engine.pool import Database
 from flux.engine.transaction import Transaction
-from flux.errors import BadValue, ColumnRefused, UnknownName
+from flux.errors import BadValue, ColumnRefused, TransactionControl, UnknownName
 from flux.record import Record
 from flux.redaction import Redactor
 from flux.runtime.database import RequestDatabase
@@ -192,6 +192,30 @@ def test_what_may_be_read_is_read_and_the_service_reads_everything(member, url):
     ]
     with asked_by(url, "service") as db:
         assert db.query({"table": "todos", "columns": ["secret"], "limit": 1}) == [{"secret": "s"}]
+
+
+def test_a_caller_makes_nothing_temporary(member):
+    """What is temporary belongs to the connection, which others have next."""
+    with pytest.raises(
+        TransactionControl, match="makes something temporary, which a caller may not: create temp table"
+    ):
+        member.execute("create temp table todos (title text)")
+
+
+def test_what_a_caller_made_all_the_same_stands_before_no_table_and_is_gone_with_the_request(url):
+    """Text that is put together at run time is not read."""
+    made = "execute 'create temp table todos as select 1 as id, ''forged'' as title'"
+    with asked_by(url, "member") as db:
+        db.execute(f"do $$begin {made}; grant select on pg_temp.todos to public; end$$")
+        for role in ("member", "service"):
+            db.become(role)
+            assert db.value("select title from todos where id = 1") == "milk"
+        pid = db.value("select pg_backend_pid()")
+        db.commit()
+
+        assert db.value("select title from todos where id = 1") == "milk"
+        assert db.value("select count(*) from pg_class where relnamespace = pg_my_temp_schema()") == 0
+        assert db.value("select pg_backend_pid()") == pid
 
 
 def test_a_column_that_came_to_be_allowed_is_read_at_once(database_url, tmp_path, monkeypatch):
