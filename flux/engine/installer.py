@@ -25,8 +25,7 @@ from flux.policies import read_policies
 
 Connection = psycopg.Connection[Any]
 
-#: "flux" in ASCII; everybody who installs in this database waits for it.
-LOCK = 0x666C7578
+LOCK = 0x666C7578  #: "flux" in ASCII; everybody who installs in this database waits for it
 
 #: Times an installation is begun at most: another database of the same server may make the roles at the same moment.
 _ATTEMPTS = 5
@@ -35,9 +34,8 @@ _Done = dict[tuple[str, str], tuple[str, str | None]]
 
 _NUMBERS = ("max_attempts", "payload_limit")
 _SETTINGS = ("schemas", "exclude", "redact", *_NUMBERS)
-_COLLISIONS = ("42710", "23505", "XX000")
-#: Another transaction stood in the way, such as an autovacuum: the same work may succeed now.
-_DEADLOCKS = ("40P01", "40001")
+_DEADLOCKS = ("40P01", "40001")  # another transaction stood in the way, such as an autovacuum
+_COLLISIONS = ("42710", "23505", "XX000", *_DEADLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,6 @@ def install(url: str, project: Project, say: Callable[[str], None] = lambda _sai
     """Bring a database up to date with Flux's files, the project's settings and its migrations.
 
     A deadlock is told to `say`, and all of it is begun again: it is one transaction, of which nothing has stayed.
-
     Raises DatabaseUnavailable, NotPermitted, InstallFailed, MigrationFailed, PolicyError.
     """
     for attempt in range(1, _ATTEMPTS + 1):
@@ -90,10 +87,8 @@ def install(url: str, project: Project, say: Callable[[str], None] = lambda _sai
             with _connected(url) as connection:
                 return _install(connection, project)
         except (InstallFailed, MigrationFailed) as error:
-            cause = error.__cause__
-            state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
-            passing = _DEADLOCKS if isinstance(error, MigrationFailed) else (*_COLLISIONS, *_DEADLOCKS)
-            if state not in passing or attempt == _ATTEMPTS:
+            state = getattr(error.__cause__, "sqlstate", None)
+            if attempt == _ATTEMPTS or state not in (_DEADLOCKS if isinstance(error, MigrationFailed) else _COLLISIONS):
                 raise
             if state in _DEADLOCKS:
                 say(f"{error.message}; nothing of it has stayed, and it is begun again")
@@ -103,8 +98,7 @@ def install(url: str, project: Project, say: Callable[[str], None] = lambda _sai
 def status(url: str, project: Project) -> Status:
     """Compare a database with the files and settings; changes nothing."""
     with _connected(url) as connection:
-        connection.execute("set transaction read only")
-        connection.execute("set local search_path = ''")
+        connection.execute("set transaction read only; set local search_path = ''")
         return _status(connection, project)
 
 
